@@ -17,7 +17,7 @@
 /* A task's name: 15 bytes, each at most written as \xNN in the log. */
 #define OG_KMSG_COMM_MAX (15 * 4 + 1)
 #define OG_KMSG_CGROUP_MAX 1024
-#define OG_KMSG_UNKNOWN (-1) /* for every number below that the log did not tell */
+#define OG_KMSG_UNKNOWN INT64_MIN /* for every number below that the log did not tell */
 
 /* text points into the buffer that was parsed, and is not NUL-terminated. */
 typedef struct {

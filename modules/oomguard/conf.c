@@ -1,0 +1,162 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+/* Directives, their defaults and merging, and -D DUMP_OOMGUARD. */
+#include "oomguard/guard.h"
+
+#include "apr_strings.h"
+#include "http_core.h"
+#include "http_main.h"
+
+static const og_score_t default_master = { false, -900 };
+static const og_score_t default_worker = { false, 200 };
+static const og_score_t default_helper = { false, 0 };
+
+void *conf_create(apr_pool_t *p, server_rec *s)
+{
+    guard_conf_t *c = apr_pcalloc(p, sizeof *c);
+
+    c->enabled = -1;
+    c->watch = WATCH_UNSET;
+    c->master = default_master;
+    c->worker = default_worker;
+    c->helper = default_helper;
+    c->processes = apr_array_make(p, 2, sizeof(process_rule_t));
+    return c;
+}
+
+void *conf_merge(apr_pool_t *p, void *basev, void *addv)
+{
+    guard_conf_t *base = basev, *add = addv;
+    guard_conf_t *c = apr_pmemdup(p, base, sizeof *base);
+
+    if (add->enabled != -1)
+        c->enabled = add->enabled;
+    return c;
+}
+
+guard_conf_t *conf_of(const server_rec *s)
+{
+    return ap_get_module_config(s->module_config, &oomguard_module);
+}
+
+static const char *set_enabled(cmd_parms *cmd, void *dummy, int on)
+{
+    const char *err = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT);
+
+    if (err != NULL)
+        return err;
+    conf_of(cmd->server)->enabled = on;
+    return NULL;
+}
+
+static const char *set_watch(cmd_parms *cmd, void *dummy, const char *word)
+{
+    const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    guard_conf_t *c = conf_of(cmd->server);
+
+    if (err != NULL)
+        return err;
+    if (ap_cstr_casecmp(word, "auto") == 0)
+        c->watch = WATCH_AUTO;
+    else if (ap_cstr_casecmp(word, "kmsg") == 0)
+        c->watch = WATCH_KMSG;
+    else if (ap_cstr_casecmp(word, "off") == 0)
+        c->watch = WATCH_OFF;
+    else
+        return apr_psprintf(cmd->pool, "OOMGuardWatch: write auto, kmsg or off, not \"%s\"",
+                            word);
+    return NULL;
+}
+
+static const char usage[] = "write OOMGuardScore master|worker|helper [absolute|relative] "
+                            "VALUE, or OOMGuardScore process \"GLOB\" [absolute|relative] "
+                            "VALUE";
+
+static const char *set_score(cmd_parms *cmd, void *dummy, int argc, char *const argv[])
+{
+    const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    guard_conf_t *c = conf_of(cmd->server);
+    og_score_t *score;
+    process_rule_t *rule = NULL;
+    int at = 1;
+
+    if (err != NULL)
+        return err;
+    if (argc < 2)
+        return apr_pstrcat(cmd->pool, "OOMGuardScore wants a role and a value: ", usage, NULL);
+    if (ap_cstr_casecmp(argv[0], "master") == 0)
+        score = &c->master;
+    else if (ap_cstr_casecmp(argv[0], "worker") == 0)
+        score = &c->worker;
+    else if (ap_cstr_casecmp(argv[0], "helper") == 0)
+        score = &c->helper;
+    else if (ap_cstr_casecmp(argv[0], "process") == 0) {
+        if (argc < 3 || argv[1][0] == '\0')
+            return apr_pstrcat(cmd->pool, "OOMGuardScore process wants a name or pattern and "
+                               "a value: ", usage, NULL);
+        rule = apr_array_push(c->processes);
+        rule->glob = argv[at++];
+        score = &rule->score;
+    }
+    else
+        return apr_psprintf(cmd->pool, "OOMGuardScore: there is no role \"%s\": %s", argv[0],
+                            usage);
+    if (argc - at < 1 || argc - at > 2)
+        return apr_pstrcat(cmd->pool, "OOMGuardScore: too few or too many words: ", usage,
+                           NULL);
+    if (!og_score_parse(argc - at == 2 ? argv[at] : NULL, argv[argc - 1], score))
+        return apr_psprintf(cmd->pool, "OOMGuardScore: \"%s%s%s\" is no score: write a whole "
+                            "number from %d to %d, with absolute or relative (the default) "
+                            "before it", argc - at == 2 ? argv[at] : "",
+                            argc - at == 2 ? " " : "", argv[argc - 1], OG_SCORE_MIN,
+                            OG_SCORE_MAX);
+    return NULL;
+}
+
+const command_rec conf_commands[] = {
+    AP_INIT_FLAG("OOMGuard", set_enabled, NULL, RSRC_CONF,
+                 "On or Off: guard this httpd; in a virtual host, whether its requests are "
+                 "remembered while they run"),
+    AP_INIT_TAKE1("OOMGuardWatch", set_watch, NULL, RSRC_CONF,
+                  "auto, kmsg or off: where kills are heard of"),
+    AP_INIT_TAKE_ARGV("OOMGuardScore", set_score, NULL, RSRC_CONF,
+                      "master, worker, helper or process \"GLOB\", then absolute or relative, "
+                      "then a value: oom_score_adj of those processes"),
+    { NULL }
+};
+
+static void dump_score(apr_file_t *out, const char *who, og_score_t score)
+{
+    guard_retained_t *kept = parent_retained();
+
+    apr_file_printf(out, "  score of %s: %s %d", who, score.absolute ? "absolute" : "relative",
+                    score.value);
+    if (kept->have_base)
+        apr_file_printf(out, " (now: %d)", og_score_target(score, kept->base));
+    apr_file_printf(out, "\n");
+}
+
+void conf_dump(apr_pool_t *p, server_rec *s)
+{
+    static const char *const watch[] = { "auto", "auto", "kmsg", "off" };
+    guard_conf_t *c = conf_of(s);
+    apr_file_t *out;
+
+    if (!ap_exists_config_define("DUMP_OOMGUARD") || apr_file_open_stdout(&out, p) != 0)
+        return;
+    apr_file_printf(out, "OOM guard: %s\n  watches: %s\n", c->enabled != 0 ? "on" : "off",
+                    watch[c->watch]);
+    dump_score(out, "master", c->master);
+    dump_score(out, "worker", c->worker);
+    dump_score(out, "helper", c->helper);
+    for (int i = 0; i < c->processes->nelts; i++) {
+        process_rule_t *rule = &APR_ARRAY_IDX(c->processes, i, process_rule_t);
+
+        dump_score(out, apr_psprintf(p, "process \"%s\"", rule->glob), rule->score);
+    }
+    for (server_rec *v = s->next; v != NULL; v = v->next) {
+        if (conf_of(v)->enabled == 0 && c->enabled != 0)
+            apr_file_printf(out, "  requests of %s (%s:%d) are not remembered\n",
+                            v->server_hostname, v->defn_name ? v->defn_name : "?",
+                            v->defn_line_number);
+    }
+}

@@ -1,0 +1,112 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+/* What the suite remembers in shared memory, so that the dead can be asked: the workers, the
+ * requests they are in, the lately dead, and the other processes that httpd forked.
+ *
+ * Nobody locks and nobody allocates. A worker's entry is written by the master, a request by
+ * the thread that serves it, a dead one by the master, a process by itself right after
+ * fork(2). Readers copy, and look again whether what they copied is still the same thing.
+ * No pointers: the memory is mapped by processes of several generations.
+ *
+ * Size: OG_LEDGER_CELL_BYTES a request cell, times slots and cells, and about 230 KiB for
+ * the rest; pages that are never written cost nothing. */
+#ifndef OG_LEDGER_H
+#define OG_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define OG_LEDGER_CELL_BYTES 384
+#define OG_LEDGER_DEAD 128         /* the dead that are remembered */
+#define OG_LEDGER_DEAD_REQUESTS 4  /* of each, the oldest requests in flight */
+#define OG_LEDGER_PROCESSES 1024   /* forked processes that are remembered */
+
+/* A request in flight. Text is cut to fit, raw (escape it when you print it), and ends with
+ * a NUL. Times are microseconds of CLOCK_MONOTONIC throughout. */
+typedef struct {
+    uint64_t id; /* 0: free; 1: being written; else a request */
+    uint64_t begun_usec;
+    int32_t pid, tid;
+    char method[16];
+    char client[48];
+    char vhost[64];
+    char path[232]; /* without the query */
+} og_request_t;
+
+_Static_assert(sizeof(og_request_t) == OG_LEDGER_CELL_BYTES, "documented size of a cell");
+
+/* A worker, the living and the dead: pid, start and generation together name one. */
+typedef struct {
+    int32_t pid; /* 0: none */
+    int32_t slot; /* of the scoreboard, or -1 */
+    int32_t generation;
+    int32_t in_flight; /* of the dead: how many requests were */
+    uint64_t started_usec;
+    uint64_t ended_usec; /* 0 while it lives */
+    og_request_t requests[OG_LEDGER_DEAD_REQUESTS]; /* oldest first */
+} og_worker_t;
+
+typedef struct {
+    int32_t pid;
+    int32_t ppid;
+    uint64_t begun_usec;
+} og_process_t;
+
+typedef struct og_ledger og_ledger_t;
+
+/* Bytes needed for so many slots (the MPM's hard limit of daemons) with so many cells each. */
+size_t og_ledger_size(unsigned slots, unsigned cells);
+
+/* Makes a ledger of zeroed memory of that size, aligned to 64. */
+og_ledger_t *og_ledger_init(void *mem, unsigned slots, unsigned cells);
+
+/* --- In the master. */
+
+void og_ledger_started(og_ledger_t *l, int slot, pid_t pid, int generation, uint64_t usec);
+
+/* Puts a worker among the dead, and frees its slot if that is still its own. */
+void og_ledger_exited(og_ledger_t *l, int slot, pid_t pid, int generation, uint64_t usec);
+
+/* --- In a worker. */
+
+/* The slot the master gave to pid, or -1 if it has not said yet. */
+int og_ledger_slot(const og_ledger_t *l, pid_t pid);
+
+/* Takes a free cell of the slot for a request. *hint is the caller's, one a thread, 0 at
+ * first: the cell it had last is tried first. NULL if the ones looked at were all taken;
+ * that is counted. */
+og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, pid_t pid, pid_t tid,
+                              uint64_t usec, const char *method, const char *client,
+                              const char *vhost, const char *path);
+
+/* Frees it. */
+void og_ledger_end(og_request_t *cell);
+
+/* --- In any process after fork(2). Async-signal-safe. */
+
+void og_ledger_forked(og_ledger_t *l, pid_t pid, pid_t ppid, uint64_t usec);
+
+/* --- In whoever asks. */
+
+/* The worker that had this pid (or served a request with this thread id) at that time, give
+ * or take slack. False if none is remembered. */
+bool og_ledger_worker(const og_ledger_t *l, pid_t pid, uint64_t usec, uint64_t slack_usec,
+                      og_worker_t *out);
+
+/* The forked process that had this pid and was there by that time. */
+bool og_ledger_process(const og_ledger_t *l, pid_t pid, uint64_t usec, uint64_t slack_usec,
+                       og_process_t *out);
+
+/* Requests that found no cell since the start. */
+uint64_t og_ledger_missed(const og_ledger_t *l);
+
+/* The sequence number of the kernel's log from which to read on; 0 before the first. */
+uint64_t og_ledger_resume(const og_ledger_t *l);
+void og_ledger_set_resume(og_ledger_t *l, uint64_t seq);
+
+/* True for the first caller with this bit, whichever process it is in: what is to be
+ * complained of once in the life of the server. */
+bool og_ledger_first(og_ledger_t *l, uint32_t bit);
+
+#endif

@@ -1,0 +1,85 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+#include "oomguard/procs.h"
+#include "lib/file.h"
+#include "lib/num.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Deeper nesting than this is no CGI script any more. */
+#define GENERATIONS_MAX 32
+
+/* "PID (COMM) STATE PPID ...": the name may hold anything, ')' included, so its end is the
+ * last one. */
+int og_procs_parse(const char *text, og_procs_stat_t *st)
+{
+    const char *end = text + strlen(text), *p = text;
+    const char *open = strchr(text, '('), *shut = strrchr(text, ')');
+    uint64_t pid, ppid;
+    size_t len;
+
+    if (open == NULL || shut == NULL || shut < open || !og_num_u64(&p, end, &pid) ||
+        p + 1 != open || pid == 0 || pid > INT32_MAX)
+        return -EINVAL;
+    len = (size_t)(shut - open) - 1;
+    if (len >= sizeof st->comm || end - shut < 5)
+        return -EINVAL;
+    p = shut + 4; /* ") S " */
+    if (!og_num_u64(&p, end, &ppid) || ppid > INT32_MAX)
+        return -EINVAL;
+    st->pid = (pid_t)pid;
+    st->ppid = (pid_t)ppid;
+    memcpy(st->comm, open + 1, len);
+    st->comm[len] = '\0';
+    return 0;
+}
+
+int og_procs_stat(const char *proc, pid_t pid, og_procs_stat_t *st)
+{
+    char path[256], text[1024];
+    ssize_t n;
+
+    snprintf(path, sizeof path, "%s/%d/stat", proc, (int)pid);
+    n = og_file_read(path, text, sizeof text);
+    return n < 0 ? (int)n : og_procs_parse(text, st);
+}
+
+bool og_procs_descends(const char *proc, pid_t pid, pid_t ancestor)
+{
+    og_procs_stat_t st;
+
+    for (int i = 0; i < GENERATIONS_MAX; i++) {
+        /* 1 adopts orphans, 2 is the kernel's own, 0 is outside. */
+        if (pid <= 2 || og_procs_stat(proc, pid, &st) != 0)
+            return false;
+        if (st.ppid == ancestor)
+            return true;
+        pid = st.ppid;
+    }
+    return false;
+}
+
+int og_procs_each(const char *proc, void (*fn)(const og_procs_stat_t *st, void *ctx),
+                  void *ctx)
+{
+    DIR *dir = opendir(proc);
+    struct dirent *e;
+    og_procs_stat_t st;
+
+    if (dir == NULL)
+        return -errno;
+    while ((e = readdir(dir)) != NULL) {
+        const char *p = e->d_name, *end = p + strlen(p);
+        uint64_t pid;
+
+        /* One that ended since is no error. */
+        if (og_num_u64(&p, end, &pid) && p == end && pid <= INT32_MAX &&
+            og_procs_stat(proc, (pid_t)pid, &st) == 0)
+            fn(&st, ctx);
+    }
+    closedir(dir);
+    return 0;
+}

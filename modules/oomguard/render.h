@@ -1,0 +1,36 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+/* What is said of a kill, as text. Whatever came from outside is escaped: control bytes,
+ * quotes and backslashes stand as \xNN, so that no request can forge a line or a field. */
+#ifndef OG_RENDER_H
+#define OG_RENDER_H
+
+#include "oomguard/kmsg.h"
+#include "oomguard/ledger.h"
+
+/* Enough for the longest line: two cgroup paths, one request, and the words. */
+#define OG_RENDER_LINE_MAX 6144
+
+typedef enum {
+    OG_ROLE_STRANGER, /* not of this httpd */
+    OG_ROLE_NEIGHBOUR, /* nor it, but in httpd's own memory cgroup */
+    OG_ROLE_MASTER,
+    OG_ROLE_WORKER,
+    OG_ROLE_WATCHER,
+    OG_ROLE_HELPER /* whatever else httpd forked: CGI, daemons, piped loggers */
+} og_role_t;
+
+/* A kill and what is known of the killed. */
+typedef struct {
+    const og_kmsg_kill_t *kill;
+    og_role_t role;
+    const og_worker_t *worker; /* of OG_ROLE_WORKER, else NULL */
+    int64_t ppid;              /* of OG_ROLE_HELPER, or OG_KMSG_UNKNOWN */
+    uint64_t usec;             /* CLOCK_MONOTONIC of the kill, as well as is known */
+    const char *sure;          /* how it is known that it was ours: words for people */
+    bool late;                 /* read after the fact: the times are the kernel's own */
+} og_report_t;
+
+/* Writes the line, without newline, NUL-terminated. Its length; it is cut at size. */
+size_t og_render_line(const og_report_t *r, char *buf, size_t size);
+
+#endif

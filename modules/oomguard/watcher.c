@@ -1,0 +1,199 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+/* The watcher's life, as the master leads it: it opens the kernel's log, forks, has a new
+ * one there when the old one dies, and ends it when the configuration goes. */
+#include "oomguard/guard.h"
+#include "oomguard/kmsg.h"
+
+#include "ap_mpm.h"
+#include "apr_thread_proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A watcher that lived for less than this died of something that may kill the next as well. */
+#define LIVED_USEC (5 * 1000000ULL)
+#define BACKOFF_MIN_USEC (1 * 1000000ULL)
+#define BACKOFF_MAX_USEC (64 * 1000000ULL)
+
+/* How long a watcher is given to end before it is ended. It needs a few milliseconds. */
+#define STOP_MSEC 1000
+
+/* The PID namespace that the kernel's log speaks of (PROC_PID_INIT_INO). */
+#define INITIAL_PID_NAMESPACE 0xEFFFFFFCU
+
+static struct {
+    apr_proc_t proc; /* pid 0: none */
+    pid_t last;      /* the one before, dead by now */
+    uint64_t started_usec;
+    uint64_t backoff_usec;
+    uint64_t due_usec; /* 0: nothing to start */
+    pid_t master;
+} watch;
+
+pid_t watcher_pid(void)
+{
+    return watch.proc.pid;
+}
+
+static int in_initial_pid_namespace(void)
+{
+    struct stat st;
+
+    return stat("/proc/self/ns/pid", &st) != 0 || st.st_ino == INITIAL_PID_NAMESPACE;
+}
+
+/* Where the log ends now: what was in it before httpd started is not ours. */
+static uint64_t end_of_log(int fd)
+{
+    char buf[OG_KMSG_RECORD_MAX];
+    og_kmsg_record_t rec;
+    uint64_t next = 1;
+    ssize_t n;
+
+    while ((n = read(fd, buf, sizeof buf)) > 0 || (n < 0 && (errno == EPIPE || errno == EINTR))) {
+        if (n > 0 && og_kmsg_parse(buf, (size_t)n, &rec) == 0)
+            next = rec.seq + 1;
+    }
+    return next;
+}
+
+/* The kernel's log, or -1; said once if it can't be had. */
+static int open_log(server_rec *s)
+{
+    og_ledger_t *ledger = parent_retained()->ledger;
+    int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    char buf[OG_KMSG_RECORD_MAX];
+
+    /* Some let it be opened and refuse to read. */
+    if (fd >= 0 && read(fd, buf, sizeof buf) < 0 && errno != EAGAIN && errno != EPIPE) {
+        int err = errno;
+
+        close(fd);
+        fd = -1;
+        errno = err;
+    }
+    if (fd < 0) {
+        int level = conf_of(s)->watch == WATCH_KMSG ? APLOG_ERR : APLOG_NOTICE;
+
+        if (og_ledger_first(ledger, SAID_NO_KMSG))
+            ap_log_error(APLOG_MARK, level, errno, s,
+                         "OG0301: can't read /dev/kmsg, so kills will not be reported. It "
+                         "takes root or CAP_SYSLOG, and in a systemd unit "
+                         "ProtectKernelLogs=no and PrivateDevices=no; \"OOMGuardWatch off\" "
+                         "silences this");
+        return -1;
+    }
+    lseek(fd, 0, SEEK_SET);
+    if (og_ledger_resume(ledger) == 0) {
+        og_ledger_set_resume(ledger, end_of_log(fd));
+        lseek(fd, 0, SEEK_SET);
+    }
+    return fd;
+}
+
+static void maintain(int reason, void *data, int status)
+{
+    server_rec *s = data;
+    uint64_t now = parent_now();
+    int stopping = 0;
+
+    if (reason != APR_OC_REASON_DEATH && reason != APR_OC_REASON_LOST)
+        return;
+    apr_proc_other_child_unregister(data);
+    watch.last = watch.proc.pid;
+    watch.proc.pid = 0;
+    if (ap_mpm_query(AP_MPMQ_MPM_STATE, &stopping) == APR_SUCCESS &&
+        stopping == AP_MPMQ_STOPPING)
+        return;
+    if (now - watch.started_usec >= LIVED_USEC)
+        watch.backoff_usec = 0;
+    else if (watch.backoff_usec == 0)
+        watch.backoff_usec = BACKOFF_MIN_USEC;
+    else if (watch.backoff_usec < BACKOFF_MAX_USEC)
+        watch.backoff_usec *= 2;
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                 "OG0302: watcher %d ended (%s %d); the next one starts %s", (int)watch.last,
+                 WIFSIGNALED(status) ? "signal" : "status",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+                 watch.backoff_usec == 0 ? "now" : "after a pause, since it lived so short");
+    watch.due_usec = now + watch.backoff_usec;
+    if (watch.backoff_usec == 0)
+        watcher_tick(s);
+}
+
+static void launch(server_rec *s)
+{
+    int fd = open_log(s);
+    pid_t pid;
+
+    watch.due_usec = 0;
+    if (fd < 0)
+        return;
+    watch.started_usec = parent_now();
+    pid = fork();
+    if (pid == 0)
+        watch_forever(s, fd, watch.master, watch.last);
+    close(fd);
+    if (pid < 0) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, errno, s,
+                     "OG0303: can't fork the watcher; the next try comes in a minute");
+        watch.due_usec = watch.started_usec + BACKOFF_MAX_USEC;
+        return;
+    }
+    watch.proc.pid = pid;
+    apr_proc_other_child_register(&watch.proc, maintain, s, NULL, s->process->pconf);
+    ap_log_error(APLOG_MARK, APLOG_INFO, 0, s, "OG0304: watcher %d reads /dev/kmsg", (int)pid);
+}
+
+void watcher_tick(server_rec *s)
+{
+    if (watch.proc.pid == 0 && watch.due_usec != 0 && parent_now() >= watch.due_usec)
+        launch(s);
+}
+
+static apr_status_t stop_cleanup(void *data)
+{
+    if (getpid() == watch.master)
+        watcher_stop();
+    return APR_SUCCESS;
+}
+
+void watcher_start(apr_pool_t *p, server_rec *s)
+{
+    og_ledger_t *ledger = parent_retained()->ledger;
+
+    if (conf_of(s)->watch == WATCH_OFF)
+        return;
+    if (!in_initial_pid_namespace()) {
+        if (og_ledger_first(ledger, SAID_PID_NAMESPACE))
+            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                         "OG0305: httpd runs in a PID namespace of its own, and the kernel's "
+                         "log has the machine's PIDs: kills will not be reported");
+        return;
+    }
+    watch.master = getpid();
+    apr_pool_cleanup_register(p, NULL, stop_cleanup, apr_pool_cleanup_null);
+    launch(s);
+}
+
+void watcher_stop(void)
+{
+    pid_t pid = watch.proc.pid;
+
+    watch.due_usec = 0;
+    if (pid == 0)
+        return;
+    watch.proc.pid = 0;
+    kill(pid, WATCH_FINISH);
+    for (int msec = 0; msec < STOP_MSEC; msec += 2) {
+        if (waitpid(pid, NULL, WNOHANG) != 0)
+            return;
+        usleep(2000);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}

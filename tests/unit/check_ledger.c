@@ -1,0 +1,306 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+#include "oomguard/ledger.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SLOTS 4
+#define CELLS 8
+#define SEC 1000000ULL
+
+static og_ledger_t *l;
+static unsigned hint;
+
+static void setup(void)
+{
+    void *mem = mmap(NULL, og_ledger_size(SLOTS, CELLS), PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    ck_assert_ptr_ne(mem, MAP_FAILED);
+    l = og_ledger_init(mem, SLOTS, CELLS);
+    hint = 0;
+}
+
+static og_request_t *begin(int slot, pid_t pid, pid_t tid, uint64_t usec, const char *path)
+{
+    return og_ledger_begin(l, slot, &hint, pid, tid, usec, "GET", "127.0.0.1", "a.example",
+                           path);
+}
+
+START_TEST(tells_the_living)
+{
+    og_worker_t w;
+    og_request_t *cell;
+
+    ck_assert_int_eq(og_ledger_slot(l, 100), -1);
+    og_ledger_started(l, 2, 100, 7, 10 * SEC);
+    ck_assert_int_eq(og_ledger_slot(l, 100), 2);
+    ck_assert(og_ledger_worker(l, 100, 11 * SEC, 0, &w));
+    ck_assert_int_eq(w.slot, 2);
+    ck_assert_int_eq(w.generation, 7);
+    ck_assert_int_eq(w.in_flight, 0);
+    ck_assert(!og_ledger_worker(l, 101, 11 * SEC, 0, &w));
+    /* Not yet born: somebody else had the pid then. */
+    ck_assert(!og_ledger_worker(l, 100, 8 * SEC, SEC, &w));
+
+    cell = begin(2, 100, 100, 12 * SEC, "/x");
+    ck_assert_ptr_nonnull(cell);
+    ck_assert(og_ledger_worker(l, 100, 13 * SEC, 0, &w));
+    ck_assert_int_eq(w.in_flight, 1);
+    ck_assert_str_eq(w.requests[0].path, "/x");
+    ck_assert_str_eq(w.requests[0].method, "GET");
+    ck_assert_str_eq(w.requests[0].client, "127.0.0.1");
+    ck_assert_str_eq(w.requests[0].vhost, "a.example");
+    og_ledger_end(cell);
+    ck_assert(og_ledger_worker(l, 100, 13 * SEC, 0, &w));
+    ck_assert_int_eq(w.in_flight, 0);
+}
+END_TEST
+
+START_TEST(tells_the_dead)
+{
+    og_worker_t w;
+
+    og_ledger_started(l, 1, 100, 0, 10 * SEC);
+    begin(1, 100, 100, 12 * SEC, "/killer");
+    og_ledger_exited(l, 1, 100, 0, 20 * SEC);
+    /* Its successor in the slot answers for itself alone. */
+    og_ledger_started(l, 1, 200, 0, 20 * SEC);
+    begin(1, 200, 200, 21 * SEC, "/innocent");
+    ck_assert(og_ledger_worker(l, 100, 19 * SEC, 0, &w));
+    ck_assert_int_eq(w.pid, 100);
+    ck_assert_int_eq(w.slot, 1);
+    ck_assert_int_eq(w.in_flight, 1);
+    ck_assert_str_eq(w.requests[0].path, "/killer");
+    ck_assert(og_ledger_worker(l, 200, 22 * SEC, 0, &w));
+    ck_assert_int_eq(w.in_flight, 1);
+    ck_assert_str_eq(w.requests[0].path, "/innocent");
+    /* Long dead by then: a stranger has its pid. */
+    ck_assert(!og_ledger_worker(l, 100, 40 * SEC, 5 * SEC, &w));
+}
+END_TEST
+
+/* The same pid twice: who is meant, the time tells. */
+START_TEST(tells_namesakes_apart)
+{
+    og_worker_t w;
+
+    og_ledger_started(l, 0, 100, 1, 10 * SEC);
+    og_ledger_exited(l, 0, 100, 1, 20 * SEC);
+    og_ledger_started(l, 3, 100, 2, 30 * SEC);
+    ck_assert(og_ledger_worker(l, 100, 19 * SEC, SEC, &w));
+    ck_assert_int_eq(w.generation, 1);
+    ck_assert(og_ledger_worker(l, 100, 31 * SEC, SEC, &w));
+    ck_assert_int_eq(w.generation, 2);
+    ck_assert(!og_ledger_worker(l, 100, 25 * SEC, SEC, &w));
+}
+END_TEST
+
+/* The worker MPM gives a slot away while its old owner still serves. */
+START_TEST(keeps_owners_of_one_slot_apart)
+{
+    og_worker_t w;
+
+    og_ledger_started(l, 0, 100, 0, 10 * SEC);
+    begin(0, 100, 100, 11 * SEC, "/old");
+    og_ledger_started(l, 0, 200, 1, 12 * SEC);
+    begin(0, 200, 200, 13 * SEC, "/new");
+    ck_assert(og_ledger_worker(l, 200, 14 * SEC, 0, &w));
+    ck_assert_int_eq(w.in_flight, 1);
+    ck_assert_str_eq(w.requests[0].path, "/new");
+    og_ledger_exited(l, -1, 100, 0, 15 * SEC);
+    ck_assert(og_ledger_worker(l, 100, 15 * SEC, 0, &w));
+    ck_assert_int_eq(w.slot, -1);
+    ck_assert(og_ledger_worker(l, 200, 16 * SEC, 0, &w));
+    ck_assert_int_eq(w.in_flight, 1);
+}
+END_TEST
+
+START_TEST(lists_the_oldest_first)
+{
+    static const int begun[] = { 15, 12, 17, 11, 16, 13, 14 };
+    og_worker_t w;
+
+    og_ledger_started(l, 0, 100, 0, 10 * SEC);
+    for (size_t i = 0; i < 7; i++) {
+        char path[16];
+
+        snprintf(path, sizeof path, "/%d", begun[i]);
+        ck_assert_ptr_nonnull(begin(0, 100, 100 + (int)i, (uint64_t)begun[i] * SEC, path));
+    }
+    ck_assert(og_ledger_worker(l, 100, 20 * SEC, 0, &w));
+    ck_assert_int_eq(w.in_flight, 7);
+    ck_assert_str_eq(w.requests[0].path, "/11");
+    ck_assert_str_eq(w.requests[1].path, "/12");
+    ck_assert_str_eq(w.requests[2].path, "/13");
+    ck_assert_str_eq(w.requests[3].path, "/14");
+    /* By the id of a thread that serves one of them. */
+    ck_assert(og_ledger_worker(l, 103, 20 * SEC, 0, &w));
+    ck_assert_int_eq(w.pid, 100);
+}
+END_TEST
+
+START_TEST(counts_what_found_no_cell)
+{
+    og_request_t *last = NULL;
+
+    og_ledger_started(l, 0, 100, 0, 0);
+    for (int i = 0; i < CELLS; i++)
+        ck_assert_ptr_nonnull(last = begin(0, 100, 100 + i, SEC, "/"));
+    ck_assert_ptr_null(begin(0, 100, 99, SEC, "/"));
+    ck_assert_uint_eq(og_ledger_missed(l), 1);
+    og_ledger_end(last);
+    ck_assert_ptr_nonnull(begin(0, 100, 99, SEC, "/"));
+    ck_assert_ptr_null(begin(-1, 100, 99, SEC, "/"));
+    ck_assert_ptr_null(begin(SLOTS, 100, 99, SEC, "/"));
+}
+END_TEST
+
+START_TEST(cuts_long_text)
+{
+    char path[1000];
+    og_worker_t w;
+
+    memset(path, 'p', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    og_ledger_started(l, 0, 100, 0, 0);
+    ck_assert_ptr_nonnull(og_ledger_begin(l, 0, &hint, 100, 100, 0, "METHODMETHODMETHOD", NULL,
+                                          "v", path));
+    ck_assert(og_ledger_worker(l, 100, 0, 0, &w));
+    ck_assert_uint_eq(strlen(w.requests[0].path), sizeof w.requests[0].path - 1);
+    ck_assert_uint_eq(strlen(w.requests[0].method), sizeof w.requests[0].method - 1);
+    ck_assert_str_eq(w.requests[0].client, "");
+}
+END_TEST
+
+START_TEST(remembers_many_dead)
+{
+    og_worker_t w;
+
+    for (int i = 0; i < 3 * OG_LEDGER_DEAD; i++) {
+        og_ledger_started(l, i % SLOTS, 1000 + i, 0, (uint64_t)i * SEC);
+        og_ledger_exited(l, i % SLOTS, 1000 + i, 0, (uint64_t)i * SEC);
+    }
+    for (int i = 2 * OG_LEDGER_DEAD; i < 3 * OG_LEDGER_DEAD; i++)
+        ck_assert(og_ledger_worker(l, 1000 + i, (uint64_t)i * SEC, 0, &w));
+    ck_assert(!og_ledger_worker(l, 1000, 0, 1000 * SEC, &w));
+}
+END_TEST
+
+START_TEST(knows_the_forked)
+{
+    og_process_t p;
+
+    og_ledger_forked(l, 500, 400, 10 * SEC);
+    ck_assert(og_ledger_process(l, 500, 11 * SEC, 0, &p));
+    ck_assert_int_eq(p.ppid, 400);
+    ck_assert(!og_ledger_process(l, 500, 8 * SEC, SEC, &p));
+    ck_assert(!og_ledger_process(l, 501, 11 * SEC, 0, &p));
+    og_ledger_forked(l, 500, 401, 20 * SEC);
+    ck_assert(og_ledger_process(l, 500, 21 * SEC, 0, &p));
+    ck_assert_int_eq(p.ppid, 401);
+}
+END_TEST
+
+/* A thousand short-lived ones do not displace one that lives: this very process. */
+START_TEST(keeps_the_living_forked)
+{
+    og_process_t p;
+    pid_t dead = fork();
+
+    if (dead == 0)
+        _exit(0);
+    ck_assert_int_eq(waitpid(dead, NULL, 0), dead);
+    og_ledger_forked(l, getpid(), getppid(), SEC);
+    for (int i = 0; i < 20 * OG_LEDGER_PROCESSES; i++) {
+        errno = EDOM;
+        og_ledger_forked(l, 0x40000000 + i, 1, 2 * SEC);
+        ck_assert_int_eq(errno, EDOM);
+    }
+    ck_assert(og_ledger_process(l, getpid(), 3 * SEC, 0, &p));
+}
+END_TEST
+
+START_TEST(says_once_and_resumes)
+{
+    ck_assert(og_ledger_first(l, 1));
+    ck_assert(!og_ledger_first(l, 1));
+    ck_assert(og_ledger_first(l, 2));
+    ck_assert_uint_eq(og_ledger_resume(l), 0);
+    og_ledger_set_resume(l, 99);
+    ck_assert_uint_eq(og_ledger_resume(l), 99);
+}
+END_TEST
+
+/* Readers never see half of one request and half of another. */
+static int stop;
+
+static void *serve(void *arg)
+{
+    int me = *(int *)arg;
+    unsigned mine = 0;
+    char path[200];
+
+    for (unsigned n = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED); n++) {
+        og_request_t *cell;
+
+        memset(path, 'a' + (int)(n % 26), sizeof path - 1);
+        path[sizeof path - 1] = '\0';
+        cell = og_ledger_begin(l, 0, &mine, 100, 200 + me, SEC, "GET", "c", "v", path);
+        if (cell != NULL)
+            og_ledger_end(cell);
+    }
+    return NULL;
+}
+
+START_TEST(is_never_torn)
+{
+    pthread_t t[2];
+    int me[] = { 0, 1 };
+    unsigned seen = 0;
+    og_worker_t w;
+
+    og_ledger_started(l, 0, 100, 0, 0);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(pthread_create(&t[i], NULL, serve, &me[i]), 0);
+    for (int i = 0; i < 200000 && seen < 2000; i++) {
+        ck_assert(og_ledger_worker(l, 100, SEC, 0, &w));
+        for (int k = 0; k < w.in_flight && k < OG_LEDGER_DEAD_REQUESTS; k++) {
+            const char *path = w.requests[k].path;
+
+            seen++;
+            ck_assert_uint_eq(strspn(path, (char[]){ path[0], '\0' }), 199);
+        }
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+    ck_assert_uint_gt(seen, 0);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("ledger");
+
+    tcase_add_checked_fixture(tc, setup, NULL);
+    tcase_add_test(tc, tells_the_living);
+    tcase_add_test(tc, tells_the_dead);
+    tcase_add_test(tc, tells_namesakes_apart);
+    tcase_add_test(tc, keeps_owners_of_one_slot_apart);
+    tcase_add_test(tc, lists_the_oldest_first);
+    tcase_add_test(tc, counts_what_found_no_cell);
+    tcase_add_test(tc, cuts_long_text);
+    tcase_add_test(tc, remembers_many_dead);
+    tcase_add_test(tc, knows_the_forked);
+    tcase_add_test(tc, keeps_the_living_forked);
+    tcase_add_test(tc, says_once_and_resumes);
+    tcase_add_test(tc, is_never_torn);
+    return unit_run("ledger", &tc, 1);
+}
