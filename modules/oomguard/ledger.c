@@ -156,6 +156,26 @@ void og_ledger_exited(og_ledger_t *l, int slot, pid_t pid, int generation, uint6
     }
 }
 
+/* errno is the caller's, who may be between its fork(2) and what it does next. */
+static bool gone(pid_t pid)
+{
+    int saved = errno;
+    bool is = kill(pid, 0) != 0 && errno == ESRCH;
+
+    errno = saved;
+    return is;
+}
+
+void og_ledger_sweep(og_ledger_t *l, uint64_t usec)
+{
+    for (unsigned i = 0; i < l->slots; i++) {
+        const slot_t *w = slot_of(l, i);
+
+        if (w->pid != 0 && gone(w->pid))
+            og_ledger_exited(l, (int)i, w->pid, w->generation, usec);
+    }
+}
+
 int og_ledger_slot(const og_ledger_t *l, pid_t pid)
 {
     for (unsigned i = 0; i < l->slots; i++) {
@@ -214,16 +234,6 @@ og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, pid_t pi
 void og_ledger_end(og_request_t *cell)
 {
     STORE(&cell->id, CELL_FREE);
-}
-
-/* errno is the caller's: this runs between its fork(2) and what it does next. */
-static bool gone(pid_t pid)
-{
-    int saved = errno;
-    bool is = kill(pid, 0) != 0 && errno == ESRCH;
-
-    errno = saved;
-    return is;
 }
 
 void og_ledger_forked(og_ledger_t *l, pid_t pid, pid_t ppid, uint64_t usec)

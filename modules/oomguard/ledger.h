@@ -68,6 +68,9 @@ void og_ledger_started(og_ledger_t *l, int slot, pid_t pid, int generation, uint
 /* Puts a worker among the dead, and frees its slot if that is still its own. */
 void og_ledger_exited(og_ledger_t *l, int slot, pid_t pid, int generation, uint64_t usec);
 
+/* Puts workers among the dead that ended while nobody kept this account. */
+void og_ledger_sweep(og_ledger_t *l, uint64_t usec);
+
 /* --- In a worker. */
 
 /* The slot the master gave to pid, or -1 if it has not said yet. */

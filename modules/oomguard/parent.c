@@ -95,9 +95,10 @@ void parent_complain(server_rec *s, int err, const char *who, int score)
     if (kept->ledger == NULL || og_ledger_first(kept->ledger, SAID_NO_RIGHT))
         ap_log_error(APLOG_MARK, APLOG_NOTICE, err, s,
                      "OG0201: no right to lower oom_score_adj of %s to %d; scores below the "
-                     "one httpd was started with (%d) will not be set. Lowering takes "
-                     "CAP_SYS_RESOURCE, or OOMScoreAdjust=%d in httpd's systemd unit and "
-                     "\"OOMGuardScore master relative 0\"", who, score, kept->base, score);
+                     "one httpd was started with (%d) will not be set. It takes "
+                     "CAP_SYS_RESOURCE; or let systemd do it with OOMScoreAdjust=%d in the "
+                     "unit, and write the other scores as absolute", who, score, kept->base,
+                     score);
 }
 
 static void set_master_score(server_rec *s, int score)
@@ -158,6 +159,8 @@ int parent_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, serve
         return OK;
     if (kept->ledger == NULL && !make_ledger(s))
         return OK;
+    /* The module may have been away for a while. */
+    og_ledger_sweep(kept->ledger, parent_now());
     master = getpid();
     if (kept->have_base) {
         apr_pool_cleanup_register(p, NULL, restore_base, apr_pool_cleanup_null);

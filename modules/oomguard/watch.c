@@ -6,6 +6,7 @@
 #include "oomguard/procs.h"
 #include "oomguard/render.h"
 #include "lib/cgroup.h"
+#include "lib/file.h"
 
 #include "apr_portable.h"
 #include "apr_strings.h"
@@ -49,18 +50,19 @@ static void on_finish(int sig)
     finish = 1;
 }
 
-/* Says in ps who this is: the name of the thread, and the arguments, where they stand. */
-static void set_title(process_rec *process)
+/* Says in ps who this is: the name of the thread, and the arguments, where they stand.
+ * httpd's argv is a copy; program_invocation_name(3) still points to the original. */
+static void set_title(void)
 {
-    const char *program = strrchr(process->argv[0], '/');
-    char title[64], *start = (char *)process->argv[0], *end = start + strlen(start);
+    char args[8192], title[64];
+    ssize_t len = og_file_read("/proc/self/cmdline", args, sizeof args);
 
     prctl(PR_SET_NAME, "oomguard", 0, 0, 0);
-    for (int i = 1; i < process->argc && process->argv[i] == end + 1; i++)
-        end += strlen(process->argv[i]) + 1;
-    apr_snprintf(title, sizeof title, "%s: oomguard", program ? program + 1 : start);
-    memset(start, 0, (size_t)(end - start));
-    apr_cpystrn(start, title, (size_t)(end - start) + 1);
+    if (len <= 0 || memcmp(args, program_invocation_name, (size_t)len) != 0)
+        return;
+    apr_snprintf(title, sizeof title, "%s: oomguard", program_invocation_short_name);
+    memset(program_invocation_name, 0, (size_t)len);
+    apr_cpystrn(program_invocation_name, title, (apr_size_t)len);
 }
 
 /* Whatever else the master has open, ports and keys among it, is none of our business. */
@@ -140,11 +142,17 @@ static og_role_t role_of(const og_kmsg_kill_t *k, uint64_t usec, uint64_t slack,
     if (og_procs_descends("/proc", k->pid, self.master)) {
         if (og_procs_stat("/proc", k->pid, &st) == 0)
             r->ppid = st.ppid;
+        r->sure = "known by its parents";
         return OG_ROLE_HELPER;
     }
-    if (k->task_memcg[0] != '\0' && strcmp(k->task_memcg, self.cgroup.path) == 0)
-        return OG_ROLE_NEIGHBOUR;
-    return OG_ROLE_STRANGER;
+    if (k->task_memcg[0] == '\0' || strcmp(k->task_memcg, self.cgroup.path) != 0)
+        return OG_ROLE_STRANGER;
+    /* Gone before it could be seen. In the root cgroup everybody is, so that tells nothing. */
+    if (k->uid == (int64_t)geteuid() && strcmp(self.cgroup.path, "/") != 0) {
+        r->sure = "likely of this httpd: it ran as httpd's user in httpd's memory cgroup";
+        return OG_ROLE_HELPER;
+    }
+    return OG_ROLE_NEIGHBOUR;
 }
 
 static void report(const og_kmsg_kill_t *k)
@@ -233,20 +241,22 @@ void watch_forever(server_rec *s, int fd, pid_t master, pid_t predecessor)
     guard_retained_t *kept = parent_retained();
     struct pollfd log = { fd, POLLIN, 0 };
     sigset_t during_poll;
-    int err;
+    int err, score;
 
     self.server = s;
     self.ledger = kept->ledger;
     self.master = master;
     self.predecessor = predecessor;
     set_signals(&during_poll);
-    set_title(s->process);
+    set_title();
     close_others(s, fd);
     if (og_cgroup_find("/proc", &self.cgroup) != 0)
         self.cgroup.path[0] = '\0';
     og_kmsg_init(&self.kmsg);
-    /* Of all that httpd forks, this is what must see the others go. */
-    og_score_write("/proc", 0, og_score_target(conf_of(s)->master, kept->base));
+    /* Of all that httpd forks, this is what must see the others go: as safe as the master,
+     * and safer than one that somebody wants to see killed. */
+    score = og_score_target(conf_of(s)->master, kept->base);
+    og_score_write("/proc", 0, score < kept->base ? score : kept->base);
     if (!drop_rights(s))
         _exit(1);
     /* After the change of user, which clears it. */

@@ -227,6 +227,24 @@ START_TEST(keeps_the_living_forked)
 }
 END_TEST
 
+START_TEST(sweeps)
+{
+    og_worker_t w;
+    pid_t dead = fork();
+
+    if (dead == 0)
+        _exit(0);
+    ck_assert_int_eq(waitpid(dead, NULL, 0), dead);
+    og_ledger_started(l, 0, dead, 0, SEC);
+    og_ledger_started(l, 1, getpid(), 0, SEC);
+    og_ledger_sweep(l, 2 * SEC);
+    ck_assert_int_eq(og_ledger_slot(l, dead), -1);
+    ck_assert_int_eq(og_ledger_slot(l, getpid()), 1);
+    ck_assert(!og_ledger_worker(l, dead, 60 * SEC, 0, &w));
+    ck_assert(og_ledger_worker(l, dead, 2 * SEC, 0, &w));
+}
+END_TEST
+
 START_TEST(says_once_and_resumes)
 {
     ck_assert(og_ledger_first(l, 1));
@@ -300,6 +318,7 @@ int main(void)
     tcase_add_test(tc, remembers_many_dead);
     tcase_add_test(tc, knows_the_forked);
     tcase_add_test(tc, keeps_the_living_forked);
+    tcase_add_test(tc, sweeps);
     tcase_add_test(tc, says_once_and_resumes);
     tcase_add_test(tc, is_never_torn);
     return unit_run("ledger", &tc, 1);

@@ -1,0 +1,497 @@
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""mod_oomguard: every kill in this httpd gives one line, with the right pid and request."""
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import httpd as harness
+
+# Only ever upwards, so that it works without CAP_SYS_RESOURCE as well.
+SCORES = """OOMGuardScore master absolute {master}
+OOMGuardScore worker absolute {worker}
+OOMGuardScore helper absolute {helper}
+"""
+
+CGID = """<IfModule cgid_module>
+ScriptSock {root}/cgisock
+</IfModule>
+ScriptAlias /cgi/ {root}/cgi/
+<Directory {root}/cgi>
+Require all granted
+</Directory>
+"""
+
+
+def pid_in(line):
+    return int(re.match(r"OG0101: the kernel killed \w+ (\d+) ", line.text)[1])
+
+
+def script(server, name, text):
+    folder = f"{server.root}/cgi"
+    os.makedirs(folder, exist_ok=True)
+    path = f"{folder}/{name}"
+    with open(path, "w") as f:
+        f.write("#!/bin/sh\necho 'Content-Type: text/plain'\necho\n" + text)
+    os.chmod(path, 0o755)
+
+
+def with_cgi(httpd, conf="", module="cgid", **options):
+    server = httpd(start=False, modules=("alias", module), **options)
+    server.write_conf(CGID.format(root=server.root) + conf)
+    script(server, "score", "cat /proc/self/oom_score_adj\n")
+    script(server, "eat", "exec tail /dev/zero\n")
+    script(server, "nested", "tail /dev/zero\necho done\n")
+    script(server, "slow", "echo $$\nsleep 40\n")
+    return server.start()
+
+
+def end_slow(server):
+    for p in server.processes():
+        if p.name in ("slow", "sleep"):
+            os.kill(p.pid, signal.SIGKILL)
+
+
+def watcher(server):
+    found = [p.pid for p in server.children() if p.name == "oomguard"]
+    return found[0] if found else None
+
+
+def eat(server, path="/oom"):
+    """One kill, and the kernel's record of it."""
+    before = len(server.kernel_kills())
+    server.get(path, timeout=30)
+    server.wait_for(lambda: len(server.kernel_kills()) > before, what="the kernel's record")
+    return server.kernel_kills()[-1]
+
+
+# --- The line.
+
+def test_a_kill_is_survived_and_told(httpd):
+    server = httpd()
+    server.expect("OG0101", times=1)
+    kill = eat(server)
+    (line,) = server.wait_for_error("OG0101")
+    assert (line.module, line.level) == ("oomguard", "crit")
+    assert line.pid == watcher(server)
+    assert pid_in(line) == kill.pid
+    assert re.search(
+        r'killed worker \d+ "\S+", slot \d+, generation 0: memory cgroup "\S*'
+        + re.escape(server.cgroup.name) + r'" is at its limit of 128\.0 MiB, asked by "[^"]+"; '
+        r'it had anon 1?\d\d\.\d MiB, file \d+\.\d MiB, shmem \d+\.\d MiB, oom_score_adj 200, '
+        r'uid \d+; request "GET" "/oom" vhost "localhost" client "127\.0\.0\.1" for '
+        r'\d+\.\d{3} s \(certain: the only one in flight\)$', line.text), line.text
+    assert server.get().status == 200
+    assert harness.process(server.master_pid) is not None
+
+
+def test_twenty_kills_in_a_row(httpd):
+    server = httpd()
+    server.expect("OG0101", times=20)
+    server.expect("AH1039[23]|killed successively", optional=True)
+    pids = [eat(server).pid for _ in range(20)]
+    lines = server.wait_for_error("OG0101", count=20, timeout=10)
+    assert [pid_in(line) for line in lines] == pids
+    assert all('"GET" "/oom"' in line.text for line in lines)
+    assert server.cgroup.oom_kills() == 20
+    assert server.get().status == 200
+
+
+def test_the_query_is_not_told_and_the_path_forges_nothing(httpd):
+    server = httpd(conf='<LocationMatch "/x">\nSetHandler oom\n</LocationMatch>\n')
+    server.expect("OG0101", times=1)
+    eat(server, "/x%22%0aOG0101:%20the%20kernel%20killed%20%1b[2J?kind=anon")
+    (line,) = server.wait_for_error("OG0101")
+    assert '"/x%22%0aOG0101:%20the%20kernel%20killed%20%1b[2J" vhost' in line.text
+    assert "kind=anon" not in line.text
+
+
+def test_the_virtual_host_is_named(httpd):
+    server = httpd(start=False)
+    server.write_conf(f"""<VirtualHost *:{server.port}>
+ServerName first.example
+</VirtualHost>
+<VirtualHost *:{server.port}>
+ServerName quiet.example
+OOMGuard Off
+</VirtualHost>
+""")
+    server.start()
+    server.expect("OG0101", times=2)
+    for host in ("first.example", "quiet.example"):
+        seen = len(server.errors("OG0101"))
+        server.get("/oom", headers={"Host": host})
+        server.wait_for_error("OG0101", count=seen + 1)
+    first, quiet = server.errors("OG0101")
+    assert 'vhost "first.example"' in first.text
+    assert "no request in flight is known" in quiet.text and "quiet" not in quiet.text
+
+
+def test_of_many_requests_the_longest_is_a_guess(httpd, mpm):
+    if mpm == "prefork":
+        pytest.skip("a prefork worker serves one request at a time")
+    server = with_cgi(httpd, small="StartServers 1\nServerLimit 1\nThreadLimit 8\n"
+                      "ThreadsPerChild 8\nMinSpareThreads 1\nMaxSpareThreads 8\n"
+                      "MaxRequestWorkers 8\n")
+    server.expect("OG0101", times=1)
+    slow = server.open("/cgi/slow")
+    assert slow.readline()
+    time.sleep(0.3)
+    eat(server)
+    (line,) = server.wait_for_error("OG0101")
+    assert '"/cgi/slow"' in line.text
+    assert "(a guess: the longest of 2 in flight)" in line.text
+    slow.close()
+    end_slow(server)
+
+
+# --- Whose kill it is.
+
+def test_a_cgi_script_is_a_helper(httpd):
+    server = with_cgi(httpd, SCORES.format(master=10, worker=20, helper=500))
+    server.expect("OG0101", times=2)
+    server.expect("AH01215|AH02550|AH01264|Killed", optional=True)
+    for path in ("/cgi/eat", "/cgi/nested"):
+        seen = len(server.errors("OG0101"))
+        server.get(path, timeout=30)
+        server.wait_for_error("OG0101", count=seen + 1)
+    lines = server.errors("OG0101")
+    assert [pid_in(line) for line in lines] == [k.pid for k in server.kernel_kills()]
+    for line in lines:
+        assert re.search(r'killed helper \d+ "tail", child of \d+: ', line.text), line.text
+        assert "oom_score_adj 500" in line.text
+
+
+def test_the_master_is_told_by_the_watcher_that_outlives_it(httpd_unaudited):
+    server = httpd_unaudited(conf=SCORES.format(master=1000, worker=0, helper=0))
+    master = server.master_pid
+    # Shared among two: one that had all of it would count for as much as a score of 1000.
+    server.get("/oom?kind=fork", timeout=30)
+    server.wait_for(server._died, what="the master's end")
+    line = server.wait_for_error("OG0101")[0]
+    assert f"the kernel killed master {master} " in line.text
+    server.wait_for(lambda: all(p.name != "oomguard" for p in server.processes()),
+                    what="the end of the watcher")
+
+
+def run_in(server, *command):
+    return subprocess.Popen(["sh", "-c", 'echo $$ >"$0/cgroup.procs" && '
+                             'echo 1000 >/proc/self/oom_score_adj && exec "$@"',
+                             server.cgroup.path, *command])
+
+
+def test_others_in_the_cgroup_are_neighbours(httpd):
+    server = httpd()
+    server.expect("OG0102", times=1)
+    stranger = run_in(server, "tail", "/dev/zero")
+    stranger.wait()
+    (line,) = server.wait_for_error("OG0102")
+    assert line.level == "notice"
+    assert f'the kernel killed process {stranger.pid} "tail"' in line.text
+    assert server.errors("OG0101") == []
+
+
+def test_others_elsewhere_are_strangers(httpd):
+    mine = httpd(log_level="info")
+    other = httpd(own=(), limit_mib=24)
+    stranger = run_in(other, "tail", "/dev/zero")
+    stranger.wait()
+    mine.wait_for(lambda: [e for e in mine.errors("OG0103")
+                           if f"process {stranger.pid} " in e.text and e.level == "info"])
+    assert mine.errors("OG0101") == mine.errors("OG0102") == []
+
+
+def test_a_forking_eater(httpd):
+    """Whichever of the two the kernel takes, each of its kills has its line."""
+    server = httpd()
+    server.expect("OG0101")
+    server.get("/oom?kind=fork", timeout=30)
+    server.wait_for(server.kernel_kills, what="a kill")
+    time.sleep(0.5)
+    kills = server.kernel_kills()
+    lines = server.wait_for_error("OG0101", count=len(kills))
+    assert [pid_in(line) for line in lines] == [k.pid for k in kills]
+
+
+# --- The watcher's life.
+
+def test_the_watcher_has_no_rights_and_does_nothing(httpd):
+    server = httpd()
+    pid = watcher(server)
+    with open(f"/proc/{pid}/status") as f:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+    assert status["Uid"].split()[0] != "0" and status["Gid"].split()[0] != "0"
+    assert status["Groups"].strip() == ""
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    assert "oomguard" in harness.process(pid).cmdline[0]
+    fds = [os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")]
+    assert "/dev/kmsg" in fds and not [f for f in fds if f.startswith("socket:")], fds
+    woken = int(status["voluntary_ctxt_switches"])
+    time.sleep(2)
+    with open(f"/proc/{pid}/status") as f:
+        again = int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", f.read(), re.M)[1])
+    # Nothing but the kernel's log wakes it; that may have spoken to others meanwhile.
+    assert again - woken <= len(server.kmsg.kills()) * 200
+
+
+def test_a_killed_watcher_is_replaced(httpd):
+    server = httpd()
+    server.expect("OG0101", times=1)
+    server.expect("OG0302", times=1)
+    first = watcher(server)
+    time.sleep(5.2)  # long enough for it not to be taken for one that dies at once
+    os.kill(first, signal.SIGKILL)
+    server.wait_for(lambda: watcher(server) not in (None, first), what="a new watcher")
+    assert pid_in(*([eat(server)] and server.wait_for_error("OG0101"))) == \
+        server.kernel_kills()[0].pid
+
+
+def test_a_kill_while_nobody_watches_is_told_later(httpd):
+    server = httpd()
+    server.expect("OG0101", times=3)
+    server.expect("OG0302", times=1)
+    eat(server)
+    server.wait_for_error("OG0101")
+    os.kill(watcher(server), signal.SIGKILL)
+    server.wait_for_error("OG0302")
+    assert "after a pause" in server.errors("OG0302")[0].text
+    eat(server)
+    assert watcher(server) is None
+    lines = server.wait_for_error("OG0101", count=2, timeout=30)
+    assert lines[1].text.endswith("; read late, while nobody watched")
+    assert '"GET" "/oom"' in lines[1].text
+    eat(server)
+    lines = server.wait_for_error("OG0101", count=3)
+    assert [pid_in(line) for line in lines] == [k.pid for k in server.kernel_kills()]
+    assert "read late" not in lines[2].text
+
+
+def test_one_watcher_after_many_restarts(httpd):
+    server = httpd()
+    server.expect("OG0101", times=2)
+    eat(server)
+    server.wait_for_error("OG0101")
+    for _ in range(8):
+        server.graceful()
+    server.restart()
+    assert [p.name for p in server.children()].count("oomguard") == 1
+    eat(server)
+    lines = server.wait_for_error("OG0101", count=2)
+    assert [pid_in(line) for line in lines] == [k.pid for k in server.kernel_kills()]
+    assert re.search(r"generation [1-9]", lines[1].text)
+
+
+def test_a_graceful_restart_right_after_a_kill(httpd):
+    """The old watcher or the new one tells of it: one of them, and one only."""
+    server = httpd()
+    server.expect("OG0101", times=6)
+    for n in range(6):
+        answer = server.open("/oom", timeout=30)
+        for line in answer:
+            pass
+        server.graceful()
+        server.wait_for_error("OG0101", count=n + 1)
+    time.sleep(0.3)
+    assert [pid_in(line) for line in server.errors("OG0101")] == \
+        [k.pid for k in server.kernel_kills()]
+
+
+def test_a_piped_error_log(httpd, installation):
+    server = httpd(start=False)
+    server.error_log = f"|{installation.program('rotatelogs')} {server.root}/error_log.%Y 86400"
+    server.write_conf()
+    server.start()
+    server.expect("OG0101", times=2)
+    for n in range(2):
+        kill = eat(server)
+        assert pid_in(server.wait_for_error("OG0101", count=n + 1)[n]) == kill.pid
+        server.graceful()
+
+
+def test_the_kernels_log_out_of_reach(httpd_unaudited, installation, mpm):
+    with open("/proc/sys/kernel/dmesg_restrict") as f:
+        if f.read().strip() == "0":
+            pytest.skip("kernel.dmesg_restrict is 0: everybody may read the kernel's log")
+    server = httpd_unaudited(start=False)
+    wrapper = f"{server.root}/httpd-without-rights"
+    with open(wrapper, "w") as f:
+        f.write("#!/bin/sh\nexec setpriv --bounding-set -syslog,-sys_admin --inh-caps "
+                f"-syslog,-sys_admin {installation.httpd} \"$@\"\n")
+    os.chmod(wrapper, 0o755)
+    limited = harness.Installation(installation.build, installation.source)
+    limited.httpd = wrapper
+    server.inst = limited
+    server.start()
+    server.graceful()
+    (line,) = server.errors("OG0301")
+    assert line.level == "notice" and "CAP_SYSLOG" in line.text
+    assert watcher(server) is None
+    eat(server)
+    assert server.get().status == 200
+
+
+# --- Scores.
+
+def scores(server):
+    found = {"master": {server.oom_score_adj()},
+             "worker": {server.oom_score_adj(pid) for pid in server.workers()}}
+    for p in server.children():
+        if p.pid in server.workers():
+            continue
+        name = "cgid" if p.name in ("apache2", "httpd") else p.name
+        found.setdefault(name, set()).add(server.oom_score_adj(p.pid))
+    return found
+
+
+def test_every_role_has_its_score(httpd, installation):
+    rotate = installation.program("rotatelogs")
+    conf = f'CustomLog "|{rotate} /dev/null 86400" "%h %r %>s"\n'
+    server = with_cgi(httpd, conf + SCORES.format(master=50, worker=300, helper=100))
+    expected = {"master": {50}, "worker": {300}, "rotatelogs": {100}, "cgid": {100},
+                "oomguard": {harness.oom_score_adj(os.getpid())}}
+    assert scores(server) == expected
+    assert server.get("/cgi/score").text == "100\n"
+
+    # Changed values count for the master and for what is forked from now on.
+    old = server.workers()
+    server.write_conf(CGID.format(root=server.root) + conf
+                      + SCORES.format(master=40, worker=310, helper=110))
+    server.graceful()
+    server.wait_for(lambda: server.workers() and not set(old) & set(server.workers()),
+                    what="new workers")
+    expected = {"master": {40}, "worker": {310}, "rotatelogs": {110}, "cgid": {110},
+                "oomguard": {harness.oom_score_adj(os.getpid())}}
+    server.wait_for(lambda: scores(server) == expected, what=f"{expected}, not {scores(server)}")
+    assert server.get("/cgi/score").text == "110\n"
+
+    # A daemon that is forked again while httpd runs.
+    (cgid,) = [p.pid for p in server.children() if p.name in ("apache2", "httpd")
+               and p.pid not in server.workers()]
+    server.expect("AH01239|AH02179|cgid daemon process died", optional=True)
+    # httpd says so of a cgid whose configuration is gone.
+    server.expect("AH00167|AH00291|AH00488", optional=True)
+    os.kill(cgid, signal.SIGKILL)
+    server.wait_for(lambda: cgid not in [p.pid for p in server.children()]
+                    and scores(server).get("cgid"), what="a new cgid")
+    assert scores(server) == expected
+
+    # And without the module, all is as it was.
+    base = harness.oom_score_adj(os.getpid())
+    server.own = ()
+    server.write_conf(CGID.format(root=server.root) + conf)
+    server.graceful()
+    assert server.oom_score_adj() == base
+    server.wait_for(lambda: "oomguard" not in scores(server)
+                    and scores(server)["worker"] == {base}, what="scores of old")
+
+
+def test_a_master_that_may_be_protected_is(httpd):
+    server = httpd()
+    if harness.may_lower_scores():
+        assert server.oom_score_adj() == harness.oom_score_adj(os.getpid()) - 900
+    else:
+        assert [line.level for line in server.errors("OG0201")] == ["notice"]
+        assert "CAP_SYS_RESOURCE" in server.errors("OG0201")[0].text
+        server.graceful()
+        server.graceful()
+        assert len(server.errors("OG0201")) == 1
+    assert {server.oom_score_adj(pid) for pid in server.workers()} == {
+        harness.oom_score_adj(os.getpid()) + 200}
+
+
+def test_what_no_hook_sees_the_monitor_does(httpd, mpm):
+    """A worker's child can't write its score, and a name comes with exec: both wait for the
+    master's next look around."""
+    module = "cgi" if mpm == "prefork" else "cgid"
+    server = with_cgi(httpd, SCORES.format(master=50, worker=300, helper=100)
+                      + 'OOMGuardScore process "sle*" absolute 400\n'
+                      'OOMGuardScore process "nobody" absolute 900\n', module=module)
+    answer = server.open("/cgi/slow", timeout=60)
+    shell = int(answer.readline())
+    sleep = server.wait_for(lambda: [p.pid for p in server.processes() if p.name == "sleep"])[0]
+    server.wait_for(lambda: server.oom_score_adj(sleep) == 400, timeout=25,
+                    what="the score of sleep")
+    assert server.oom_score_adj(shell) == 100
+    assert {server.oom_score_adj(pid) for pid in server.workers()} == {300}
+    answer.close()
+    end_slow(server)
+
+
+# --- Configuration.
+
+@pytest.mark.parametrize("conf, says", [
+    ("OOMGuard Maybe", "OOMGuard must be On or Off"),
+    ("OOMGuardWatch dmesg", 'write auto, kmsg or off, not "dmesg"'),
+    ("OOMGuardScore", "wants a role and a value: write OOMGuardScore master|worker|helper"),
+    ("OOMGuardScore master", "wants a role and a value"),
+    ("OOMGuardScore boss 5", 'there is no role "boss"'),
+    ("OOMGuardScore worker 1001", '"1001" is no score: write a whole number from -1000 to 1000'),
+    ("OOMGuardScore worker absolut 5", '"absolut 5" is no score'),
+    ("OOMGuardScore worker 5 absolute", '"5 absolute" is no score'),
+    ("OOMGuardScore worker absolute 5 6", "too few or too many words"),
+    ("OOMGuardScore process php", "process wants a name or pattern and a value"),
+    ('OOMGuardScore process "" 5', "process wants a name or pattern and a value"),
+    ("OOMGuardScore process php absolute", '"absolute" is no score'),
+    ("<VirtualHost *>\nOOMGuardScore worker 5\n</VirtualHost>", "OOMGuardScore"),
+    ("<VirtualHost *>\nOOMGuardWatch off\n</VirtualHost>", "OOMGuardWatch"),
+    ("<Location />\nOOMGuard Off\n</Location>", "OOMGuard not allowed"),
+])
+def test_a_wrong_directive_stops_httpd_and_says_what_to_write(httpd_unaudited, conf, says):
+    server = httpd_unaudited(start=False, conf=conf + "\n")
+    status, said = server.run("-t")
+    assert status != 0 and says in said, said
+
+
+def test_what_is_in_force_is_dumped(httpd_unaudited):
+    server = httpd_unaudited(start=False, conf='OOMGuardScore process "php*" absolute 7\n'
+                             "<VirtualHost *:1>\nServerName q.example\nOOMGuard Off\n"
+                             "</VirtualHost>\n")
+    status, said = server.run("-t", "-D", "DUMP_OOMGUARD")
+    assert status == 0, said
+    assert "OOM guard: on\n  watches: auto\n" in said
+    assert re.search(r"score of master: relative -900 \(now: -?\d+\)", said)
+    assert 'score of process "php*": absolute 7 (now: 7)' in said
+    assert "requests of q.example" in said
+
+
+def test_off_is_off(httpd):
+    server = httpd(conf="OOMGuard Off\n")
+    base = harness.oom_score_adj(os.getpid())
+    assert watcher(server) is None
+    assert {server.oom_score_adj(p.pid) for p in server.processes()} == {base}
+    eat(server)
+    assert server.get().status == 200
+    # And on again, in the running httpd.
+    server.write_conf("OOMGuard On\n")
+    server.graceful()
+    server.expect("OG0101", times=1)
+    kill = eat(server)
+    assert pid_in(*server.wait_for_error("OG0101")) == kill.pid
+
+
+def test_scores_without_a_watcher(httpd):
+    server = httpd(conf="OOMGuardWatch off\n")
+    assert watcher(server) is None
+    eat(server)
+    server.wait_for(server.workers)
+    assert {server.oom_score_adj(pid) for pid in server.workers()} == {
+        harness.oom_score_adj(os.getpid()) + 200}
+
+
+def test_httpd_runs_with_one_process_only(httpd):
+    """httpd -X: the worker is the master."""
+    server = httpd(start=False)
+    server.expect("AH00558|AH0011[24]", optional=True)
+    run = subprocess.Popen([server.inst.httpd, "-X", "-d", server.root, "-f", server.conf_path],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        server.wait_for(lambda: server.get(timeout=2).status == 200, what="an answer")
+        assert harness.oom_score_adj(run.pid) == harness.oom_score_adj(os.getpid()) + 200
+    finally:
+        run.send_signal(signal.SIGTERM)
+        run.wait(10)
