@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Version 1 writes "no limit" as the largest multiple of the page size in a signed long. */
@@ -84,6 +85,12 @@ static int parse_cgroup(const char *text, og_cgroup_t *cg)
 }
 
 /* mountinfo writes space, tab, newline and backslash as \ooo. */
+static bool is_octal(const char *s)
+{
+    return s[0] >= '0' && s[0] <= '3' && s[1] >= '0' && s[1] <= '7' && s[2] >= '0' &&
+           s[2] <= '7';
+}
+
 static int unescape(char *out, const char *s, size_t len)
 {
     size_t n = 0;
@@ -91,7 +98,7 @@ static int unescape(char *out, const char *s, size_t len)
     for (size_t i = 0; i < len; i++) {
         char c = s[i];
 
-        if (c == '\\' && len - i > 3 && s[i + 1] >= '0' && s[i + 1] <= '3') {
+        if (c == '\\' && len - i > 3 && is_octal(s + i + 1)) {
             c = (char)((s[i + 1] - '0') << 6 | (s[i + 2] - '0') << 3 | (s[i + 3] - '0'));
             i += 3;
         }
@@ -105,7 +112,7 @@ static int unescape(char *out, const char *s, size_t len)
 
 /* The folder is the mount point and what of the path lies below the mount's root: a
  * container sees only its own part of the hierarchy. */
-static int locate(og_cgroup_t *cg, const char *root)
+static int locate(og_cgroup_t *cg, const char *root, bool inside)
 {
     const char *rest = cg->path;
     size_t rootlen = strcmp(root, "/") == 0 ? 0 : strlen(root);
@@ -114,6 +121,8 @@ static int locate(og_cgroup_t *cg, const char *root)
     if (strncmp(cg->path, root, rootlen) == 0 &&
         (cg->path[rootlen] == '/' || cg->path[rootlen] == '\0'))
         rest += rootlen;
+    else if (inside)
+        return -ENOENT;
     else
         rest = "";
     if (strcmp(rest, "/") == 0)
@@ -122,8 +131,9 @@ static int locate(og_cgroup_t *cg, const char *root)
     return n < 0 || (size_t)n >= sizeof cg->dir ? -ENAMETOOLONG : 0;
 }
 
-/* "36 35 98:0 ROOT MOUNT OPTS [TAGS...] - TYPE SOURCE SUPEROPTS" */
-static int parse_mountinfo(const char *text, og_cgroup_t *cg)
+/* "36 35 98:0 ROOT MOUNT OPTS [TAGS...] - TYPE SOURCE SUPEROPTS". The first mount that
+ * serves; if inside, that the path is in. */
+static int parse_mountinfo(const char *text, og_cgroup_t *cg, bool inside)
 {
     while (*text != '\0') {
         size_t len, rootlen, mountlen, typelen, superlen;
@@ -150,7 +160,9 @@ static int parse_mountinfo(const char *text, og_cgroup_t *cg)
         if ((rc = unescape(cg->mount, mount, mountlen)) != 0 ||
             (rc = unescape(rootpath, root, rootlen)) != 0)
             return rc;
-        return locate(cg, rootpath);
+        rc = locate(cg, rootpath, inside);
+        if (rc != -ENOENT)
+            return rc;
     }
     return -ENOENT;
 }
@@ -161,8 +173,11 @@ int og_cgroup_parse(const char *cgroup, const char *mountinfo, og_cgroup_t *cg)
 
     memset(cg, 0, sizeof *cg);
     rc = parse_cgroup(cgroup, cg);
-    if (rc == 0)
-        rc = parse_mountinfo(mountinfo, cg);
+    if (rc == 0) {
+        rc = parse_mountinfo(mountinfo, cg, true);
+        if (rc == -ENOENT)
+            rc = parse_mountinfo(mountinfo, cg, false);
+    }
     if (rc != 0)
         memset(cg, 0, sizeof *cg);
     return rc;
@@ -170,20 +185,23 @@ int og_cgroup_parse(const char *cgroup, const char *mountinfo, og_cgroup_t *cg)
 
 int og_cgroup_find(const char *proc, og_cgroup_t *cg)
 {
-    static char mountinfo[MOUNTINFO_MAX];
-    char cgroup[8192], path[OG_CGROUP_PATH_MAX];
+    char cgroup[8192], path[OG_CGROUP_PATH_MAX], *mountinfo;
     ssize_t n;
+    int rc;
 
     memset(cg, 0, sizeof *cg);
     snprintf(path, sizeof path, "%s/self/cgroup", proc);
     n = og_file_read(path, cgroup, sizeof cgroup);
     if (n < 0)
         return (int)n;
+    mountinfo = malloc(MOUNTINFO_MAX);
+    if (mountinfo == NULL)
+        return -ENOMEM;
     snprintf(path, sizeof path, "%s/self/mountinfo", proc);
-    n = og_file_read(path, mountinfo, sizeof mountinfo);
-    if (n < 0)
-        return (int)n;
-    return og_cgroup_parse(cgroup, mountinfo, cg);
+    n = og_file_read(path, mountinfo, MOUNTINFO_MAX);
+    rc = n < 0 ? (int)n : og_cgroup_parse(cgroup, mountinfo, cg);
+    free(mountinfo);
+    return rc;
 }
 
 /* Reads one number, or "max", from FILE in dir. */

@@ -23,7 +23,8 @@ typedef struct {
  * names no memory cgroup or none that is mounted; -ENAMETOOLONG. *cg is all zero on error. */
 int og_cgroup_parse(const char *cgroup, const char *mountinfo, og_cgroup_t *cg);
 
-/* The same for the calling process, with its files below proc (normally "/proc"). */
+/* The same for the calling process, with its files below proc (normally "/proc").
+ * Allocates for a moment: call it at start. Also -ENOMEM, -EFBIG or what open(2) says. */
 int og_cgroup_find(const char *proc, og_cgroup_t *cg);
 
 /* Bytes charged to the cgroup now. 0 or -errno; -ENOENT in the root of version 2, which
