@@ -83,7 +83,7 @@ static void killer(sink_t *s, const og_kmsg_kill_t *k)
     case OG_KILLER_MEMCG:
         say(s, ": memory cgroup ");
         if (k->oom_memcg[0] != '\0')
-            quote_logged(s, k->oom_memcg);
+            quote(s, k->oom_memcg);
         else
             say(s, "(not named)");
         say(s, " is at its limit");

@@ -7,7 +7,8 @@
 #include "oomguard/kmsg.h"
 #include "oomguard/ledger.h"
 
-/* Enough for the longest line: two cgroup paths, one request, and the words. */
+/* Enough for the longest line: a cgroup's path with every byte escaped, one request, and
+ * the words. */
 #define OG_RENDER_LINE_MAX 6144
 
 typedef enum {

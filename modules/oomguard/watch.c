@@ -5,6 +5,7 @@
 #include "oomguard/kmsg.h"
 #include "oomguard/procs.h"
 #include "oomguard/render.h"
+#include "oomguard/reserve.h"
 #include "lib/cgroup.h"
 #include "lib/file.h"
 
@@ -33,6 +34,14 @@
 #define SLACK_USEC (5 * 1000000ULL)
 #define DRIFT_PARTS 2000
 
+/* How long nothing must have happened before the reserve is filled again; doubled each time
+ * there was no room for it. */
+#define CALM_SEC 1
+#define CALM_MAX_SEC 64
+
+/* What must be free in the cgroup for that. */
+#define ROOM_BYTES (4 * OG_RESERVE_PIECES * OG_RESERVE_PIECE_BYTES)
+
 static struct {
     server_rec *server;
     og_ledger_t *ledger;
@@ -41,6 +50,8 @@ static struct {
     og_cgroup_t cgroup;
     int live; /* the log was once read to its end: what comes now is new */
     og_kmsg_t kmsg;
+    og_reserve_t reserve;
+    time_t calm_sec;
 } self;
 
 static volatile sig_atomic_t finish;
@@ -117,6 +128,20 @@ static int drop_rights(server_rec *s)
     no_more(RLIMIT_NPROC);
     no_more(RLIMIT_CORE);
     return 1;
+}
+
+static void refill(void)
+{
+    uint64_t usage, limit;
+
+    if (og_cgroup_usage(&self.cgroup, &usage) == 0 &&
+        og_cgroup_limit(&self.cgroup, &limit) == 0 &&
+        (limit < usage || limit - usage < ROOM_BYTES)) {
+        if (self.calm_sec < CALM_MAX_SEC)
+            self.calm_sec *= 2;
+        return;
+    }
+    og_reserve_refill(&self.reserve);
 }
 
 static og_role_t role_of(const og_kmsg_kill_t *k, uint64_t usec, uint64_t slack,
@@ -198,8 +223,11 @@ static void take(const char *buf, size_t len)
         og_kmsg_gap(&self.kmsg);
     }
     next = rec.seq + 1;
-    if (og_kmsg_feed(&self.kmsg, &rec, &k))
+    if (og_kmsg_feed(&self.kmsg, &rec, &k)) {
+        og_reserve_give(&self.reserve);
+        self.calm_sec = CALM_SEC;
         report(&k);
+    }
     og_ledger_set_resume(self.ledger, og_kmsg_resume(&self.kmsg, next));
 }
 
@@ -263,13 +291,21 @@ void watch_forever(server_rec *s, int fd, pid_t master, pid_t predecessor)
     prctl(PR_SET_PDEATHSIG, WATCH_FINISH, 0, 0, 0);
     if (getppid() != self.master)
         finish = 1;
+    og_reserve_make(&self.reserve);
+    self.calm_sec = CALM_SEC;
     for (;;) {
+        struct timespec calm = { self.calm_sec, 0 };
+        int n;
+
         err = drain(fd);
         self.live = 1;
         if (err != 0 || finish)
             break;
-        if (ppoll(&log, 1, NULL, &during_poll) < 0 && errno != EINTR)
+        n = ppoll(&log, 1, og_reserve_is_whole(&self.reserve) ? NULL : &calm, &during_poll);
+        if (n < 0 && errno != EINTR)
             break;
+        if (n == 0)
+            refill();
     }
     if (err == 0 && getppid() != self.master && poll(&log, 1, LAST_WORDS_MSEC) > 0)
         err = drain(fd);

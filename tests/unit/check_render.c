@@ -145,7 +145,7 @@ START_TEST(fits)
     og_report_t r = { .kill = &k, .role = OG_ROLE_WORKER, .worker = &w, .usec = 1000000,
                       .late = true };
 
-    memset(k.oom_memcg, 'm', sizeof k.oom_memcg - 1);
+    memset(k.oom_memcg, 1, sizeof k.oom_memcg - 1);
     memset(k.comm, '"', sizeof k.comm - 1);
     memset(k.invoked_by, '"', sizeof k.invoked_by - 1);
     memset(w.requests[0].path, 1, sizeof w.requests[0].path - 1);

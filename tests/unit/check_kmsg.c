@@ -1,0 +1,442 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+#include "oomguard/kmsg.h"
+#include "kmsg_cases.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- Logs and kills as text --------------------------------------------------------- */
+
+static char said[65536];
+
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void say(const char *format, ...)
+{
+    size_t n = strlen(said);
+    va_list args;
+
+    va_start(args, format);
+    ck_assert_int_lt(vsnprintf(said + n, sizeof said - n, format, args), sizeof said - n);
+    va_end(args);
+}
+
+static void say_number(const char *key, int64_t n)
+{
+    if (n != OG_KMSG_UNKNOWN)
+        say(" %s=%" PRId64, key, n);
+}
+
+static void say_text(const char *key, const char *text)
+{
+    if (text[0] != '\0')
+        say(" %s=%s", key, text);
+}
+
+/* What is unknown is left out. */
+static void say_kill(const og_kmsg_kill_t *k)
+{
+    static const char *const killers[] = { "unknown", "global", "memcg", "cpuset",
+                                           "mempolicy" };
+
+    say("%d (%s) %s", (int)k->pid, k->comm, killers[k->killer]);
+    say_number("uid", k->uid);
+    say_number("vm", k->total_vm_kib);
+    say_number("anon", k->anon_rss_kib);
+    say_number("file", k->file_rss_kib);
+    say_number("shmem", k->shmem_rss_kib);
+    say_number("pt", k->pgtables_kib);
+    say_number("adj", k->oom_score_adj);
+    say_text("by", k->invoked_by);
+    say_text("limit-of", k->oom_memcg);
+    say_text("in", k->task_memcg);
+    say_number("usage", k->usage_kib);
+    say_number("limit", k->limit_kib);
+    say(k->group_kill ? " group\n" : "\n");
+}
+
+static og_kmsg_t reader;
+
+static void take(const char *raw, size_t len)
+{
+    og_kmsg_record_t rec;
+    og_kmsg_kill_t kill;
+
+    ck_assert_int_eq(og_kmsg_parse(raw, len, &rec), 0);
+    if (!og_kmsg_feed(&reader, &rec, &kill))
+        return;
+    ck_assert_uint_eq(kill.seq, rec.seq);
+    ck_assert_uint_eq(kill.usec, rec.usec);
+    ck_assert_uint_lt(kill.seq, og_kmsg_resume(&reader, rec.seq + 1));
+    say_kill(&kill);
+}
+
+/* Messages, one a line, as the kernel would give them out, one each millisecond.
+ * "@gap" loses records, "@8s" lets time pass, "@user " and "@part " say what follows. */
+static void feed(const char *log)
+{
+    static uint64_t seq, usec;
+    char raw[OG_KMSG_RECORD_MAX];
+
+    for (const char *end; *log != '\0'; log = end + (*end != '\0')) {
+        unsigned prio = 4, seconds;
+        char flag = '-';
+        int n;
+
+        end = log + strcspn(log, "\n");
+        seq++;
+        usec += 1000;
+        if (strncmp(log, "@gap", 4) == 0) {
+            seq += 100;
+            og_kmsg_gap(&reader);
+            continue;
+        }
+        if (sscanf(log, "@%us", &seconds) == 1) {
+            usec += seconds * 1000000ULL;
+            continue;
+        }
+        if (strncmp(log, "@user ", 6) == 0) {
+            prio = 12; /* the facility that every writer but the kernel gets */
+            log += 6;
+        }
+        if (strncmp(log, "@part ", 6) == 0) {
+            flag = 'c';
+            log += 6;
+        }
+        n = snprintf(raw, sizeof raw, "%u,%" PRIu64 ",%" PRIu64 ",%c;%.*s\n", prio, seq,
+                     usec, flag, (int)(end - log), log);
+        ck_assert_int_lt(n, sizeof raw);
+        take(raw, (size_t)n);
+    }
+}
+
+static void start(void)
+{
+    og_kmsg_init(&reader);
+    said[0] = '\0';
+}
+
+static void check_cases(const case_t *c, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        start();
+        feed(c[i].log);
+        ck_assert_msg(strcmp(said, c[i].kills) == 0, "%s\n--- got\n%s--- expected\n%s",
+                      c[i].name, said, c[i].kills);
+    }
+}
+
+#define CHECK_CASES(table) check_cases(table, sizeof table / sizeof *table)
+
+/* --- Logs made from the kernels' templates ----------------------------------------- */
+
+START_TEST(every_template_is_accepted)
+{
+    CHECK_CASES(templates);
+}
+END_TEST
+
+START_TEST(no_forgery_is_accepted)
+{
+    CHECK_CASES(forgeries);
+}
+END_TEST
+
+START_TEST(names_and_paths_forge_nothing)
+{
+    CHECK_CASES(names);
+}
+END_TEST
+
+START_TEST(headers_belong_to_their_kill)
+{
+    CHECK_CASES(episodes);
+}
+END_TEST
+
+/* --- Handing over ------------------------------------------------------------------- */
+
+static uint64_t resumed(const char *log, uint64_t next)
+{
+    feed(log);
+    return og_kmsg_resume(&reader, next);
+}
+
+START_TEST(resume_is_at_the_start_of_what_is_open)
+{
+    uint64_t first;
+
+    start();
+    ck_assert_uint_eq(resumed("x\n", 901), 901);
+    feed(HEAD);
+    first = reader.first_seq;
+    ck_assert_uint_eq(resumed(OOM12, 902), first);
+    ck_assert_uint_eq(resumed("@user anything\n", 903), first);
+    ck_assert_uint_eq(resumed(KILL("12 (a)"), 904), 904);
+    feed(GROUP("/web"));
+    ck_assert_uint_gt(reader.first_seq, first);
+    ck_assert_uint_eq(resumed("x\n", 905), reader.first_seq);
+    ck_assert_uint_eq(resumed(KILL("13 (b)"), 906), 906);
+    ck_assert_uint_eq(resumed(HEAD, 907), reader.first_seq);
+    ck_assert_uint_eq(resumed(EXITING("12 (a)"), 908), 908);
+    feed(KILL("12 (a)") GROUP("/web"));
+    ck_assert_uint_eq(resumed(KILL("12 (a)"), 908), 908); /* the second time */
+    feed(HEAD);
+    ck_assert_uint_eq(resumed("@30s\n@user anything\n", 909), 909);
+    feed(HEAD);
+    ck_assert_uint_eq(resumed("@gap\n", 910), 910);
+}
+END_TEST
+
+/* A watcher that is replaced at any moment: both together report what one would. */
+START_TEST(a_successor_loses_and_doubles_nothing)
+{
+    static const char log[] =
+        "4,1,1000,-;" HEAD "6,2,2000,-;memory: usage 9kB, limit 9kB, "
+        "failcnt 1\n6,3,3000,-;" OOM12
+        "3,4,4000,-;" KILL("12 (a)") "4,5,5000,-;" HEAD "6,6,6000,-;" OOM12
+                                     "3,7,7000,-;" KILL("13 (a)");
+    const char *lines[8];
+    char whole[4096];
+    size_t n = 0;
+
+    for (const char *p = log; *p != '\0'; p = strchr(p, '\n') + 1)
+        lines[n++] = p;
+    lines[n] = log + strlen(log);
+    ck_assert_uint_eq(n, 7);
+    start();
+    for (size_t i = 0; i < n; i++)
+        take(lines[i], (size_t)(lines[i + 1] - lines[i]));
+    strcpy(whole, said);
+    ck_assert_ptr_nonnull(strstr(whole, "13 (a)"));
+    for (size_t at = 0; at <= n; at++) {
+        size_t from;
+
+        start();
+        for (size_t i = 0; i < at; i++)
+            take(lines[i], (size_t)(lines[i + 1] - lines[i]));
+        from = og_kmsg_resume(&reader, at + 1);
+        og_kmsg_init(&reader);
+        for (size_t i = from - 1; i < n; i++)
+            take(lines[i], (size_t)(lines[i + 1] - lines[i]));
+        ck_assert_str_eq(said, whole);
+    }
+}
+END_TEST
+
+/* --- Recorded logs ------------------------------------------------------------------ */
+
+/* Raw records, one after the other; a line that starts with a space belongs to the record
+ * before it. */
+static void feed_file(const char *name)
+{
+    const char *top = getenv("top_srcdir");
+    char path[1024], line[OG_KMSG_RECORD_MAX];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/tests/fuzz/corpus/kmsg/%s", top ? top : ".", name);
+    f = fopen(path, "r");
+    ck_assert_msg(f != NULL, "%s: %s (top_srcdir names the sources)", path,
+                  strerror(errno));
+    while (fgets(line, sizeof line, f) != NULL)
+        if (line[0] != ' ')
+            take(line, strlen(line));
+    fclose(f);
+}
+
+#define V1 " limit-of=/kmsgroom in=/kmsgroom/a)b,c usage=32768 limit=32768\n"
+
+/* Five processes that ate the 32 MiB of their cgroup, one after the other. Four had given
+ * themselves a name. */
+START_TEST(recorded_by_6_18_cgroup_v1)
+{
+    start();
+    feed_file("recorded-6.18-v1");
+    ck_assert_str_eq(
+        said,
+        "5844 (httpd) memcg uid=0 vm=35372 anon=32512 file=864 shmem=0 pt=112 adj=0 "
+        "by=httpd" V1
+        "5845 (a) total-vm:1kB) memcg uid=0 vm=35372 anon=32512 file=932 shmem=0 pt=116 "
+        "adj=0 by=a) total-vm:1kB" V1
+        "5846 (,task=x,pid=1,u) memcg uid=0 vm=35372 anon=32512 file=964 shmem=0 pt=108 "
+        "adj=0 by=,task=x,pid=1,u" V1
+        "5847 ( invoked oom-ki) memcg uid=0 vm=35372 anon=32512 file=936 shmem=0 pt=108 "
+        "adj=0 by= invoked oom-ki" V1 "5848 (a\\x0a b\\x5cc) memcg uid=0 vm=35372 "
+                                      "anon=32512 file=856 shmem=0 pt=108 adj=0 "
+        "by=a\\x0a b\\x5cc" V1);
+}
+END_TEST
+
+#define UNIT " limit-of=/system.slice/apache2.service in=/system.slice/apache2.service"
+#define IN_UNIT " in=/system.slice/apache2.service"
+
+/* From guests, the lines around left out: apache2 in its systemd unit, with a limit and
+ * without, with memory.oom.group and without. */
+START_TEST(recorded_by_6_1_cgroup_v2)
+{
+    start();
+    feed_file("recorded-6.1-v2");
+    ck_assert_str_eq(
+        said,
+        "257 (apache2) memcg uid=33 vm=1337808 anon=127232 file=2224 shmem=64 pt=480 "
+        "adj=0 "
+        "by=apache2" UNIT "\n"
+        "382 (apache2) memcg uid=33 vm=1337808 anon=127232 file=2364 shmem=40 pt=476 "
+        "adj=0 "
+        "by=apache2" UNIT "\n"
+        "541 (apache2) memcg uid=33 vm=1337808 anon=127236 file=2316 shmem=64 pt=480 "
+        "adj=0\n"
+        "538 (apache2) memcg uid=0 vm=6632 anon=1336 file=3004 shmem=340 pt=52 "
+        "adj=0" IN_UNIT " group\n"
+        "539 (apache2) memcg uid=33 vm=1211308 anon=1584 file=2316 shmem=64 pt=224 "
+        "adj=0" IN_UNIT " group\n"
+        "560 (apache2) memcg uid=33 vm=1337808 anon=127464 file=3348 shmem=64 pt=480 "
+        "adj=0" IN_UNIT " group\n"
+        "549 (apache2) memcg uid=33 vm=1211308 anon=1704 file=2548 shmem=64 pt=224 "
+        "adj=0" IN_UNIT " group\n"
+        "662 (apache2) global uid=33 vm=1376872 anon=165516 file=764 shmem=64 pt=552 "
+        "adj=0 "
+        "by=kswapd0" IN_UNIT "\n"
+        "788 (apache2) global uid=33 vm=1374792 anon=163548 file=1464 shmem=64 pt=560 "
+        "adj=0 "
+        "by=kswapd0" IN_UNIT "\n"
+        "944 (apache2) global uid=33 vm=1372736 anon=161968 file=1480 shmem=64 pt=544 "
+        "adj=0 "
+        "by=kswapd0" IN_UNIT "\n"
+        "943 (apache2) global uid=0 vm=6632 anon=1332 file=1664 shmem=340 pt=48 adj=0 "
+        "by=kswapd0" IN_UNIT " group\n"
+        "1070 (apache2) memcg uid=33 vm=1337808 anon=127240 file=1308 shmem=64 pt=480 "
+        "adj=0 "
+        "by=apache2" UNIT "\n");
+}
+END_TEST
+
+/* --- The record --------------------------------------------------------------------- */
+
+START_TEST(a_record_is_taken_apart)
+{
+    static const char raw[] = "30,339,5140900,c,caller=T1;NET: Registered; protocol 10\n"
+                              " SUBSYSTEM=net\n DEVICE=+net:lo\n";
+    og_kmsg_record_t rec;
+
+    ck_assert_int_eq(og_kmsg_parse(raw, sizeof raw - 1, &rec), 0);
+    ck_assert_uint_eq(rec.facility, 3);
+    ck_assert_uint_eq(rec.level, 6);
+    ck_assert_uint_eq(rec.seq, 339);
+    ck_assert_uint_eq(rec.usec, 5140900);
+    ck_assert(rec.fragment);
+    ck_assert_uint_eq(rec.len, strlen("NET: Registered; protocol 10"));
+    ck_assert_mem_eq(rec.text, "NET: Registered; protocol 10", rec.len);
+    ck_assert_int_eq(og_kmsg_parse("0,18446744073709551615,0,-;", 27, &rec), 0);
+    ck_assert_uint_eq(rec.seq, UINT64_MAX);
+    ck_assert_uint_eq(rec.len, 0);
+    ck_assert(!rec.fragment);
+}
+END_TEST
+
+START_TEST(what_is_no_record_is_refused)
+{
+    static const char *const bad[] = {
+        "",
+        "\n",
+        "6",
+        "6,",
+        "6,1",
+        "6,1,2",
+        "6,1,2,",
+        "6,1,2,-",
+        "6,1,2,;x",
+        "6,1,2;x",
+        ",1,2,-;x",
+        "-6,1,2,-;x",
+        " 6,1,2,-;x",
+        "6,1,2,-\n;x",
+        "x",
+        "<4>x",
+        "4294967296,1,2,-;x",
+        "6,18446744073709551616,2,-;x",
+        " SUBSYSTEM=net",
+    };
+    og_kmsg_record_t rec;
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(og_kmsg_parse(bad[i], strlen(bad[i]), &rec) == -EINVAL, "%s",
+                      bad[i]);
+}
+END_TEST
+
+/* From a reader that undoes the escapes. */
+START_TEST(raw_bytes_are_escaped_again)
+{
+    static const char text[] = "Out of memory: Killed process 9 (a\n\033[\177\377)" TAIL;
+    og_kmsg_record_t rec = { .seq = 1, .text = text, .len = sizeof text - 1 };
+    og_kmsg_kill_t kill;
+
+    og_kmsg_init(&reader);
+    ck_assert(og_kmsg_feed(&reader, &rec, &kill));
+    ck_assert_str_eq(kill.comm, "a\\x0a\\x1b[\\x7f\\xff");
+}
+END_TEST
+
+/* Half a path would be another's. */
+START_TEST(a_path_too_long_is_left_out)
+{
+    char path[OG_KMSG_CGROUP_MAX + 1], log[3 * OG_KMSG_CGROUP_MAX];
+
+    for (size_t len = OG_KMSG_CGROUP_MAX - 1; len <= OG_KMSG_CGROUP_MAX; len++) {
+        memset(path, 'p', len);
+        path[0] = '/';
+        path[len] = '\0';
+        snprintf(log, sizeof log,
+                 OOM "oom_memcg=/,task_memcg=%s,task=a,pid=12,uid=48\n%s", path,
+                 KILL("12 (a)"));
+        start();
+        feed(log);
+        ck_assert_ptr_nonnull(strstr(said, " limit-of=/"));
+        ck_assert_int_eq(strstr(said, path) != NULL, len < OG_KMSG_CGROUP_MAX);
+        ck_assert_int_eq(strstr(said, " in=") != NULL, len < OG_KMSG_CGROUP_MAX);
+    }
+}
+END_TEST
+
+/* Longer than can be kept: better no paths than those of half a line. */
+START_TEST(a_header_too_long_is_left_out)
+{
+    char part[1024], log[8192];
+
+    memset(part, 'p', sizeof part);
+    part[sizeof part - 1] = '\0';
+    snprintf(log, sizeof log,
+             HEAD OOM "oom_memcg=/,task_memcg=/%s\n@part %s\n@part %s\n%s", part, part,
+             part,
+             "@part oom_memcg=/x,task_memcg=/x,task=a,pid=12,uid=48\n" KILL("12 (a)"));
+    start();
+    feed(log);
+    ck_assert_str_eq(said, "12 (a)" FIELDS " by=httpd\n");
+}
+END_TEST
+
+int main(void)
+{
+    TCase *lines = tcase_create("lines"), *state = tcase_create("state");
+    TCase *cases[] = { lines, state };
+
+    tcase_add_test(lines, a_record_is_taken_apart);
+    tcase_add_test(lines, what_is_no_record_is_refused);
+    tcase_add_test(lines, every_template_is_accepted);
+    tcase_add_test(lines, no_forgery_is_accepted);
+    tcase_add_test(lines, names_and_paths_forge_nothing);
+    tcase_add_test(lines, raw_bytes_are_escaped_again);
+    tcase_add_test(lines, a_path_too_long_is_left_out);
+    tcase_add_test(lines, a_header_too_long_is_left_out);
+    tcase_add_test(state, headers_belong_to_their_kill);
+    tcase_add_test(state, resume_is_at_the_start_of_what_is_open);
+    tcase_add_test(state, a_successor_loses_and_doubles_nothing);
+    tcase_add_test(state, recorded_by_6_18_cgroup_v1);
+    tcase_add_test(state, recorded_by_6_1_cgroup_v2);
+    return unit_run("kmsg", cases, 2);
+}
