@@ -9,7 +9,7 @@
 
 /* Enough for the longest line: a cgroup's path with every byte escaped, one request, and
  * the words. */
-#define OG_RENDER_LINE_MAX 6144
+#define OG_RENDER_LINE_MAX 7168
 
 typedef enum {
     OG_ROLE_STRANGER, /* not of this httpd */
