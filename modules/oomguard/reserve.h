@@ -9,8 +9,8 @@
 
 #include <stdbool.h>
 
-#define OG_RESERVE_PIECE_BYTES (64 * 1024)
-#define OG_RESERVE_PIECES 8
+#define OG_RESERVE_PIECE_BYTES (32 * 1024)
+#define OG_RESERVE_PIECES 16
 
 typedef struct {
     char *mem;  /* NULL: none could be had */

@@ -34,10 +34,10 @@
 #define SLACK_USEC (5 * 1000000ULL)
 #define DRIFT_PARTS 2000
 
-/* How long nothing must have happened before the reserve is filled again; doubled each time
- * there was no room for it. */
-#define CALM_SEC 1
-#define CALM_MAX_SEC 64
+/* How long nothing must have happened before the reserve is filled again: by then the killed
+ * is gone, most often. Doubled each time there was no room for it. */
+#define CALM_MSEC 50
+#define CALM_MAX_MSEC 60000
 
 /* What must be free in the cgroup for that. */
 #define ROOM_BYTES (4 * OG_RESERVE_PIECES * OG_RESERVE_PIECE_BYTES)
@@ -51,7 +51,7 @@ static struct {
     int live; /* the log was once read to its end: what comes now is new */
     og_kmsg_t kmsg;
     og_reserve_t reserve;
-    time_t calm_sec;
+    int calm_msec;
 } self;
 
 static volatile sig_atomic_t finish;
@@ -137,8 +137,8 @@ static void refill(void)
     if (og_cgroup_usage(&self.cgroup, &usage) == 0 &&
         og_cgroup_limit(&self.cgroup, &limit) == 0 &&
         (limit < usage || limit - usage < ROOM_BYTES)) {
-        if (self.calm_sec < CALM_MAX_SEC)
-            self.calm_sec *= 2;
+        if (self.calm_msec < CALM_MAX_MSEC)
+            self.calm_msec *= 2;
         return;
     }
     og_reserve_refill(&self.reserve);
@@ -225,7 +225,7 @@ static void take(const char *buf, size_t len)
     next = rec.seq + 1;
     if (og_kmsg_feed(&self.kmsg, &rec, &k)) {
         og_reserve_give(&self.reserve);
-        self.calm_sec = CALM_SEC;
+        self.calm_msec = CALM_MSEC;
         report(&k);
     }
     og_ledger_set_resume(self.ledger, og_kmsg_resume(&self.kmsg, next));
@@ -292,9 +292,9 @@ void watch_forever(server_rec *s, int fd, pid_t master, pid_t predecessor)
     if (getppid() != self.master)
         finish = 1;
     og_reserve_make(&self.reserve);
-    self.calm_sec = CALM_SEC;
+    self.calm_msec = CALM_MSEC;
     for (;;) {
-        struct timespec calm = { self.calm_sec, 0 };
+        struct timespec calm = { self.calm_msec / 1000, self.calm_msec % 1000 * 1000000L };
         int n;
 
         err = drain(fd);
