@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "oom/eat.h"
+#include "oom/cap.h"
 
 #include <errno.h>
 #include <string.h>
@@ -32,7 +33,7 @@ static uint64_t min(uint64_t a, uint64_t b)
 
 static int tell(run_t *r)
 {
-    oom_eaten_t now = {r->phase, r->cycle, r->before + r->bytes};
+    oom_eaten_t now = { r->phase, r->cycle, r->before + r->bytes };
 
     if (now.bytes > r->out->bytes)
         r->out->bytes = now.bytes;
@@ -173,12 +174,14 @@ static void *emergency_take(void)
 static int cycle(run_t *r)
 {
     const oom_eater_t *e = r->eater;
-    int rc = oom_meal_open(r->plan->kind, e->file_dir, e->clock.now_nsec(), &r->meal,
-                           &r->out->step);
+    int rc = 0;
 
+    r->bytes = r->told_bytes = 0;
+    if (r->meal == NULL)
+        rc = oom_meal_open(r->plan->kind, e->file_dir, e->clock.now_nsec(), &r->meal,
+                           &r->out->step);
     if (rc != 0)
         return rc;
-    r->bytes = r->told_bytes = 0;
     rc = grow(r);
     if (rc == 0 && r->plan->kind == OOM_KIND_FORK)
         rc = copy(r);
@@ -191,12 +194,16 @@ static int cycle(run_t *r)
 }
 
 /* After the emergency reserve, if that was needed: taking threads apart may allocate. */
-static void finish(run_t *r)
+static void finish(run_t *r, bool last)
 {
     if (r->meal == NULL)
         return;
     if (r->plan->leak) {
         r->before += r->bytes;
+        /* The next cycle goes on in the same meal, whose pages would be kept as often as
+         * there are cycles. A child copies its whole meal: each needs its own. */
+        if (!last && r->plan->kind != OOM_KIND_FORK)
+            return;
         keep(r->eater->kept, r->meal);
     }
     else
@@ -206,12 +213,12 @@ static void finish(run_t *r)
 
 int oom_eat_run(const oom_plan_t *plan, const oom_eater_t *eater, oom_outcome_t *out)
 {
-    uint64_t grain = oom_meal_grain(plan->kind);
-    run_t r = {.plan = plan, .eater = eater, .out = out, .size = plan->size_bytes};
+    uint64_t grain = oom_cap_grain_bytes(plan->kind);
+    run_t r = { .plan = plan, .eater = eater, .out = out, .size = plan->size_bytes };
     void *emergency = emergency_take();
     int rc = 0;
 
-    *out = (oom_outcome_t){.step = "mmap of the emergency reserve"};
+    *out = (oom_outcome_t){ .step = "mmap of the emergency reserve" };
     if (emergency == MAP_FAILED)
         return -errno;
     if (r.size != OOM_PLAN_UNLIMITED)
@@ -223,7 +230,7 @@ int oom_eat_run(const oom_plan_t *plan, const oom_eater_t *eater, oom_outcome_t 
             munmap(emergency, OOM_EAT_EMERGENCY_BYTES);
             emergency = NULL;
         }
-        finish(&r);
+        finish(&r, rc != 0 || r.cycle == plan->repeat);
     }
     if (emergency != NULL)
         munmap(emergency, OOM_EAT_EMERGENCY_BYTES);

@@ -55,8 +55,8 @@ typedef struct {
 } oom_outcome_t;
 
 /* Eats. When it returns, the memory is given back or, with leak, in eater->kept. Sizes
- * are rounded up to pages, of kind=thread to 256 KiB. An oom_end_t, or -errno of what was
- * refused; *out is filled in any case. */
+ * are rounded up to oom_cap_grain_bytes. An oom_end_t, or -errno of what was refused;
+ * *out is filled in any case. */
 int oom_eat_run(const oom_plan_t *plan, const oom_eater_t *eater, oom_outcome_t *out);
 
 /* Gives back what was kept. No thread may be eating. */

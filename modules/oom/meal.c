@@ -14,10 +14,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* A thread's stack holds its control block and the C library's start-up frames: less than
- * this is not worth a thread, and pthread_attr_setstack refuses it on some machines. */
-#define STACK_GRAIN_BYTES (256u * 1024)
-
 /* The odd number nearest to 2^64 / golden ratio: all multiples differ, none are close. */
 #define STAMP_STEP 0x9e3779b97f4a7c15u
 
@@ -30,11 +26,6 @@ static int failed(oom_meal_t *m, const char *step, int err)
 static void *map(size_t len, int flags)
 {
     return mmap(NULL, len, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
-}
-
-size_t oom_meal_grain(oom_kind_t kind)
-{
-    return kind == OOM_KIND_THREAD ? STACK_GRAIN_BYTES : OOM_MEAL_PAGE_BYTES;
 }
 
 /* splitmix64: noise that no compressor gets smaller. */

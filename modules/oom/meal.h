@@ -1,7 +1,7 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
-/* The memory of one cycle: got, filled and given back, each kind in its own way. Used by
- * eat and copy. Its own records live in pages it maps, not in the heap it may be filling.
- */
+/* The memory of one cycle, or with leak of all: got, filled and given back, each kind in
+ * its own way. Used by eat and copy. Its own records live in pages it maps, not in the
+ * heap it may be filling. */
 #ifndef OOM_MEAL_H
 #define OOM_MEAL_H
 
@@ -45,15 +45,13 @@ typedef struct oom_meal {
     char scratch[OOM_MEAL_READ_BYTES]; /* untouched unless kind=file */
 } oom_meal_t;
 
-/* What sizes of this kind are multiples of. */
-size_t oom_meal_grain(oom_kind_t kind);
-
 /* Makes an empty meal. dir, for kind=file, is a folder on a disk. seed makes the noise.
  * 0 or -errno; then *step names what failed, and -EMEDIUMTYPE is a dir in memory. */
 int oom_meal_open(oom_kind_t kind, const char *dir, uint64_t seed, oom_meal_t **meal,
                   const char **step);
 
-/* Begins a chunk of len bytes, a multiple of the grain. 0 or -errno and meal->step. */
+/* Begins a chunk of len bytes, a multiple of its kind's grain. 0 or -errno and
+ * meal->step. */
 int oom_meal_get(oom_meal_t *meal, size_t len);
 
 /* Makes the next len bytes of the chunk really there. For kind=thread at most

@@ -94,7 +94,7 @@ static uint64_t now_nsec(void)
 
 static void sleep_nsec(uint64_t nsec)
 {
-    struct timespec ts = {(time_t)(nsec / 1000000000u), (long)(nsec % 1000000000u)};
+    struct timespec ts = { (time_t)(nsec / 1000000000u), (long)(nsec % 1000000000u) };
 
     nanosleep(&ts, NULL);
 }
@@ -120,9 +120,9 @@ static void say(answer_t *a, oom_state_t state)
 
 static bool told(void *baton, const oom_eaten_t *eaten)
 {
-    static const oom_state_t states[] = {[OOM_PHASE_GROWING] = OOM_STATE_GROWING,
-                                         [OOM_PHASE_COPYING] = OOM_STATE_COPYING,
-                                         [OOM_PHASE_HOLDING] = OOM_STATE_HOLDING};
+    static const oom_state_t states[] = { [OOM_PHASE_GROWING] = OOM_STATE_GROWING,
+                                          [OOM_PHASE_COPYING] = OOM_STATE_COPYING,
+                                          [OOM_PHASE_HOLDING] = OOM_STATE_HOLDING };
     answer_t *a = baton;
     int mpm_state;
 
@@ -156,13 +156,13 @@ static void say_end(answer_t *a, int rc, const oom_outcome_t *out)
 
 static void eat(request_rec *r, const oom_plan_t *plan, uint64_t limit, int json)
 {
-    answer_t a = {.r = r, .start = (apr_time_t)(now_nsec() / 1000), .json = json};
-    oom_eater_t eater = {.file_dir = FILE_DIR,
-                         .step_bytes = oom_plan_step(plan, limit),
-                         .clock = {now_nsec, sleep_nsec},
-                         .kept = &kept,
-                         .tell = told,
-                         .baton = &a};
+    answer_t a = { .r = r, .start = (apr_time_t)(now_nsec() / 1000), .json = json };
+    oom_eater_t eater = { .file_dir = FILE_DIR,
+                          .step_bytes = oom_plan_step(plan, limit),
+                          .clock = { now_nsec, sleep_nsec },
+                          .kept = &kept,
+                          .tell = told,
+                          .baton = &a };
     oom_outcome_t out;
     int rc;
 
@@ -176,33 +176,38 @@ static void eat(request_rec *r, const oom_plan_t *plan, uint64_t limit, int json
 
 /* --- The request. */
 
-/* Is this range of Accept, up to len, the type, and with a quality above zero? */
-static int accepts(const char *range, apr_size_t len, const char *type)
+/* Is it "q=" and zero, or no number? */
+static int refuses(const char *param)
 {
-    apr_size_t n = strlen(type);
-    const char *q;
-
-    if (len < n || ap_cstr_casecmpn(range, type, n) != 0 ||
-        (len > n && strchr("; \t", range[n]) == NULL))
+    if ((param[0] | 0x20) != 'q' || param[1] != '=')
         return 0;
-    q = memchr(range, '=', len);
-    if (q == NULL || (q[-1] | 0x20) != 'q')
-        return 1;
-    q++;
-    n = strspn(q, "0.");
-    return q + n < range + len && apr_isdigit(q[n]);
+    param += 2;
+    return !apr_isdigit(param[strspn(param, "0.")]);
+}
+
+/* Takes one range of Accept, with its parameters, off the list. */
+static int accepts_json(apr_pool_t *p, const char **list)
+{
+    const char *type = ap_get_token(p, list, 0);
+    int json = ap_cstr_casecmp(type, "application/json") == 0 ||
+               ap_cstr_casecmp(type, "application/x-ndjson") == 0;
+
+    while (**list == ';') {
+        ++*list;
+        if (refuses(ap_get_token(p, list, 1)))
+            json = 0;
+    }
+    if (**list == ',')
+        ++*list;
+    return json;
 }
 
 static int wants_json(request_rec *r)
 {
-    const char *s = apr_table_get(r->headers_in, "Accept");
-    apr_size_t len;
+    const char *list = apr_table_get(r->headers_in, "Accept");
 
-    for (; s != NULL && *s != '\0'; s += len + (s[len] != '\0')) {
-        s += strspn(s, " \t");
-        len = strcspn(s, ",");
-        if (accepts(s, len, "application/json") ||
-            accepts(s, len, "application/x-ndjson"))
+    while (list != NULL && *list != '\0') {
+        if (accepts_json(r->pool, &list))
             return 1;
     }
     return 0;
@@ -302,7 +307,8 @@ static const command_rec commands[] = {
     AP_INIT_TAKE1("OOMMaxSize", set_max_size, NULL, RSRC_CONF | ACCESS_CONF,
                   "the most a request to the handler oom may eat: bytes with an optional "
                   "K, M, G or T, a percentage of the limit in force, or unlimited"),
-    {.name = NULL}};
+    { .name = NULL }
+};
 
 static void register_hooks(apr_pool_t *p)
 {

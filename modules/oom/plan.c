@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "oom/plan.h"
+#include "oom/cap.h"
 #include "lib/num.h"
 
 #include <errno.h>
@@ -29,8 +30,8 @@ typedef struct {
     const char *allowed;
 } param_t;
 
-static const char *const kinds[OOM_KIND_COUNT] = {"anon",  "mmap",   "shm",  "file",
-                                                  "mlock", "thread", "fork", "reserve"};
+static const char *const kinds[OOM_KIND_COUNT] = { "anon",  "mmap",   "shm",  "file",
+                                                   "mlock", "thread", "fork", "reserve" };
 
 const char *oom_plan_kind(oom_kind_t kind)
 {
@@ -240,16 +241,17 @@ static bool set_repeat(draft_t *d, const value_t *v)
 }
 
 static const param_t params[] = {
-    {"size", set_size,
-     "1 to 9223372036854775807 bytes with an optional K, M, G or T (powers of 1024), "
-     "or a percentage of the limit in force such as 50%"},
-    {"rate", set_rate,
-     "1 to 9223372036854775807 bytes a second with an optional K, M, G or T "
-     "(powers of 1024)"},
-    {"hold", set_hold, "0 to 604800 seconds with an optional fraction such as 2.5"},
-    {"kind", set_kind, "anon, mmap, shm, file, mlock, thread, fork and reserve"},
-    {"leak", set_leak, "0 (give the memory back) and 1 (keep it until the worker ends)"},
-    {"repeat", set_repeat, "1 to 1000000 times"},
+    { "size", set_size,
+      "1 to 9223372036854775807 bytes with an optional K, M, G or T (powers of 1024), "
+      "or a percentage of the limit in force such as 50%" },
+    { "rate", set_rate,
+      "1 to 9223372036854775807 bytes a second with an optional K, M, G or T "
+      "(powers of 1024)" },
+    { "hold", set_hold, "0 to 604800 seconds with an optional fraction such as 2.5" },
+    { "kind", set_kind, "anon, mmap, shm, file, mlock, thread, fork and reserve" },
+    { "leak", set_leak,
+      "0 (give the memory back) and 1 (keep it until the worker ends)" },
+    { "repeat", set_repeat, "1 to 1000000 times" },
 };
 #define PARAMS (sizeof params / sizeof params[0])
 
@@ -304,28 +306,21 @@ static uint64_t default_size(oom_kind_t kind, uint64_t limit)
     }
 }
 
-/* How often size_bytes is there at one time. */
-static uint64_t times(const oom_plan_t *plan)
-{
-    return (plan->kind == OOM_KIND_FORK ? 2 : 1) *
-           (uint64_t)(plan->leak ? plan->repeat : 1);
-}
-
 /* A size that was asked for: taken as it is, or refused. */
 static int settle_given(draft_t *d, const oom_bounds_t *b, char *err, size_t errsize)
 {
-    uint64_t bytes = d->size.n, total, cap = b->cap_bytes;
+    oom_plan_t *plan = d->plan;
+    uint64_t total;
     char given[QUOTED_MAX];
-    bool fits =
-        d->size.unit == OOM_AMOUNT_BYTES || percent_of(b->limit_bytes, d->size.n, &bytes);
+    bool fits;
 
-    quote(given, &d->size_given);
-    fits = fits && !__builtin_mul_overflow(bytes, times(d->plan), &total) &&
-           total <= OOM_PLAN_BYTES_MAX;
-    if (fits && total <= cap) {
-        d->plan->size_bytes = bytes;
+    plan->size_bytes = d->size.n;
+    fits = (d->size.unit == OOM_AMOUNT_BYTES ||
+            percent_of(b->limit_bytes, d->size.n, &plan->size_bytes)) &&
+           oom_cap_total(plan, &total);
+    if (fits && total <= oom_cap_pages(b->cap_bytes))
         return 0;
-    }
+    quote(given, &d->size_given);
     if (!fits)
         snprintf(
             err, errsize,
@@ -337,53 +332,63 @@ static int settle_given(draft_t *d, const oom_bounds_t *b, char *err, size_t err
                  "Parameter \"size\" was given as \"%s\", which comes to %llu bytes%s%s; "
                  "allowed are at most %llu bytes by OOMMaxSize.",
                  given, (unsigned long long)total,
-                 d->plan->kind == OOM_KIND_FORK ? " with the copy of kind=fork" : "",
-                 d->plan->leak && d->plan->repeat > 1 ? " in all cycles of leak=1" : "",
-                 (unsigned long long)cap);
+                 plan->kind == OOM_KIND_FORK ? " with the copy of kind=fork" : "",
+                 plan->leak && plan->repeat > 1
+                     ? " in all cycles of leak=1, each with its "
+                       "records and in whole pages"
+                     : "",
+                 (unsigned long long)b->cap_bytes);
     return -EINVAL;
 }
 
 static int settle_default(draft_t *d, const oom_bounds_t *b, char *err, size_t errsize)
 {
-    uint64_t most = b->cap_bytes == OOM_PLAN_UNLIMITED ? OOM_PLAN_UNLIMITED
-                                                       : b->cap_bytes / times(d->plan);
-    uint64_t bytes = default_size(d->plan->kind, b->limit_bytes);
+    oom_plan_t *plan = d->plan;
+    uint64_t bytes = default_size(plan->kind, b->limit_bytes);
+    uint64_t most = oom_cap_size(plan, b->cap_bytes);
+    bool cycles = plan->leak && plan->repeat > 1;
     char given[QUOTED_MAX];
 
-    d->plan->size_bytes = bytes < most ? bytes : most;
-    if (d->plan->size_bytes > 0)
+    plan->size_bytes = bytes < most ? bytes : most;
+    if (plan->size_bytes > 0)
         return 0;
     quote(given, &d->repeat_given);
     snprintf(
         err, errsize,
         "Parameter \"%s\" was given as \"%s\"; allowed is what leaves each cycle and "
-        "copy a byte of the %llu OOMMaxSize allows.",
-        d->plan->leak ? "repeat" : "kind", d->plan->leak ? given : "fork",
+        "copy %llu bytes, beside its records, of the %llu that OOMMaxSize allows.",
+        cycles ? "repeat" : "kind", cycles ? given : kinds[plan->kind],
+        (unsigned long long)oom_cap_grain_bytes(plan->kind),
         (unsigned long long)b->cap_bytes);
     return -EINVAL;
+}
+
+/* The pairs between the ampersands; an empty one is kindly passed over. */
+static int take_all(draft_t *d, const char *query, char *err, size_t errsize)
+{
+    unsigned seen = 0;
+    int rc = 0;
+
+    while (rc == 0 && *query != '\0') {
+        size_t len = strcspn(query, "&");
+
+        if (len > 0)
+            rc = take(d, query, len, &seen, err, errsize);
+        query += len + (query[len] != '\0');
+    }
+    return rc;
 }
 
 int oom_plan_parse(const char *query, const oom_bounds_t *bounds, oom_plan_t *plan,
                    char *err, size_t errsize)
 {
-    draft_t d = {.plan = plan,
-                 .size = {.unit = OOM_AMOUNT_UNLIMITED},
-                 .repeat_given = {.text = "1", .len = 1}};
-    unsigned seen = 0;
+    draft_t d = { .plan = plan, .size = { .unit = OOM_AMOUNT_UNLIMITED } };
+    int rc;
 
-    *plan = (oom_plan_t){.kind = OOM_KIND_ANON, .repeat = 1};
-    if (query != NULL && *query != '\0') {
-        for (;;) {
-            size_t len = strcspn(query, "&");
-            int rc = take(&d, query, len, &seen, err, errsize);
-
-            if (rc != 0)
-                return rc;
-            if (query[len] == '\0')
-                break;
-            query += len + 1;
-        }
-    }
+    *plan = (oom_plan_t){ .kind = OOM_KIND_ANON, .repeat = 1 };
+    rc = query != NULL ? take_all(&d, query, err, errsize) : 0;
+    if (rc != 0)
+        return rc;
     return d.size.unit != OOM_AMOUNT_UNLIMITED ? settle_given(&d, bounds, err, errsize)
                                                : settle_default(&d, bounds, err, errsize);
 }

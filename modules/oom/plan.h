@@ -8,7 +8,7 @@
  *   leak    0 or 1
  *   repeat  1 to OOM_PLAN_REPEAT_MAX
  *
- * Nothing here allocates. */
+ * Empty pairs, as the last one in "size=1M&", are passed over. Nothing here allocates. */
 #ifndef OOM_PLAN_H
 #define OOM_PLAN_H
 
@@ -70,7 +70,7 @@ uint64_t oom_plan_resolve(const oom_amount_t *amount, uint64_t limit_bytes);
  * Without size, a plan is unlimited, but for the kinds no kill ends: file and reserve
  * come to twice the limit, fork to 60 % of it. What was not asked for is cut to the cap;
  * what was asked for above it is refused. Against the cap counts all that is there at one
- * time: the copy of kind=fork, and with leak every cycle.
+ * time, as cap.h says.
  *
  * 0; or -EINVAL and err holds one sentence in printable ASCII, without newline: the
  * parameter, what was given, what is allowed. err has OOM_PLAN_ERROR_MAX bytes. */

@@ -12,7 +12,8 @@ typedef struct {
 
 static const char *const states[OOM_STATE_COUNT] = {
     "plan", "growing", "copying",     "holding",         "given_back",
-    "kept", "refused", "client_gone", "server_stopping", "child_killed"};
+    "kept", "refused", "client_gone", "server_stopping", "child_killed"
+};
 
 __attribute__((format(printf, 2, 3))) static void put(out_t *o, const char *fmt, ...)
 {
@@ -77,7 +78,8 @@ static void put_head(out_t *o, const oom_progress_t *p)
         [OOM_STATE_GIVEN_BACK] = "done: ",
         [OOM_STATE_KEPT] = "done: ",
         [OOM_STATE_CLIENT_GONE] = "client gone: ",
-        [OOM_STATE_SERVER_STOPPING] = "server stopping: "};
+        [OOM_STATE_SERVER_STOPPING] = "server stopping: "
+    };
 
     if (p->state == OOM_STATE_PLAN) {
         put_plan(o, p);
@@ -175,7 +177,7 @@ static void put_json(out_t *o, const oom_progress_t *p)
 
 size_t oom_progress_line(char *buf, size_t size, bool json, const oom_progress_t *p)
 {
-    out_t o = {buf, size, 0};
+    out_t o = { buf, size, 0 };
 
     buf[0] = '\0';
     if (json)

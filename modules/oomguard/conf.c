@@ -2,9 +2,13 @@
 /* Directives, their defaults and merging, and -D DUMP_OOMGUARD. */
 #include "oomguard/guard.h"
 
+#include "apr_fnmatch.h"
 #include "apr_strings.h"
 #include "http_core.h"
 #include "http_main.h"
+
+/* What the kernel keeps of a process' name (TASK_COMM_LEN, without the NUL). */
+#define COMM_LEN 15
 
 static const og_score_t default_master = { false, -900 };
 static const og_score_t default_worker = { false, 200 };
@@ -67,6 +71,20 @@ static const char *set_watch(cmd_parms *cmd, void *dummy, const char *word)
     return NULL;
 }
 
+/* A pattern that no name can fit is a mistake. */
+static const char *bad_glob(apr_pool_t *p, const char *glob)
+{
+    const char *open = strchr(glob, '[');
+
+    if (open != NULL && strchr(open, ']') == NULL)
+        return apr_psprintf(p, "OOMGuardScore process \"%s\": the [ has no ]", glob);
+    if (!apr_fnmatch_test(glob) && strlen(glob) > COMM_LEN)
+        return apr_psprintf(p, "OOMGuardScore process \"%s\": write at most the first %d "
+                            "characters, which are all that the kernel keeps of a name "
+                            "(ps -o comm shows it)", glob, COMM_LEN);
+    return NULL;
+}
+
 static const char usage[] = "write OOMGuardScore master|worker|helper [absolute|relative] "
                             "VALUE, or OOMGuardScore process \"GLOB\" [absolute|relative] "
                             "VALUE";
@@ -93,6 +111,8 @@ static const char *set_score(cmd_parms *cmd, void *dummy, int argc, char *const 
         if (argc < 3 || argv[1][0] == '\0')
             return apr_pstrcat(cmd->pool, "OOMGuardScore process wants a name or pattern and "
                                "a value: ", usage, NULL);
+        if ((err = bad_glob(cmd->pool, argv[at])) != NULL)
+            return err;
         rule = apr_array_push(c->processes);
         rule->glob = argv[at++];
         score = &rule->score;
@@ -121,18 +141,13 @@ const command_rec conf_commands[] = {
     AP_INIT_TAKE_ARGV("OOMGuardScore", set_score, NULL, RSRC_CONF,
                       "master, worker, helper or process \"GLOB\", then absolute or relative, "
                       "then a value: oom_score_adj of those processes"),
-    { NULL }
+    { .name = NULL }
 };
 
 static void dump_score(apr_file_t *out, const char *who, og_score_t score)
 {
-    guard_retained_t *kept = parent_retained();
-
-    apr_file_printf(out, "  score of %s: %s %d", who, score.absolute ? "absolute" : "relative",
-                    score.value);
-    if (kept->have_base)
-        apr_file_printf(out, " (now: %d)", og_score_target(score, kept->base));
-    apr_file_printf(out, "\n");
+    apr_file_printf(out, "  score of %s: %s %d\n", who,
+                    score.absolute ? "absolute" : "relative", score.value);
 }
 
 void conf_dump(apr_pool_t *p, server_rec *s)
@@ -143,8 +158,10 @@ void conf_dump(apr_pool_t *p, server_rec *s)
 
     if (!ap_exists_config_define("DUMP_OOMGUARD") || apr_file_open_stdout(&out, p) != 0)
         return;
-    apr_file_printf(out, "OOM guard: %s\n  watches: %s\n", c->enabled != 0 ? "on" : "off",
-                    watch[c->watch]);
+    apr_file_printf(out, "OOM guard: %s\n", c->enabled != 0 ? "on" : "off");
+    if (c->enabled == 0)
+        return;
+    apr_file_printf(out, "  watches: %s\n", watch[c->watch]);
     dump_score(out, "master", c->master);
     dump_score(out, "worker", c->worker);
     dump_score(out, "helper", c->helper);
@@ -154,7 +171,7 @@ void conf_dump(apr_pool_t *p, server_rec *s)
         dump_score(out, apr_psprintf(p, "process \"%s\"", rule->glob), rule->score);
     }
     for (server_rec *v = s->next; v != NULL; v = v->next) {
-        if (conf_of(v)->enabled == 0 && c->enabled != 0)
+        if (conf_of(v)->enabled == 0)
             apr_file_printf(out, "  requests of %s (%s:%d) are not remembered\n",
                             v->server_hostname, v->defn_name ? v->defn_name : "?",
                             v->defn_line_number);

@@ -143,6 +143,10 @@ static void take_around(og_kmsg_t *k, const og_kmsg_record_t *rec, og_span_t tex
         begin(k, rec);
         og_span_comm(header(k, rec)->invoked_by, line.comm);
         break;
+    case OG_LINE_CPU:
+        if (k->phase == OG_KMSG_OPEN && k->ctx.invoked_pid == 0)
+            k->ctx.invoked_pid = line.pid;
+        break;
     case OG_LINE_TASK_IN:
         ctx = header(k, rec);
         ctx->killer = OG_KILLER_MEMCG;
@@ -201,6 +205,7 @@ static bool add_context(og_kmsg_t *k, og_kmsg_kill_t *kill)
         !og_line_oom_kill((og_span_t){ k->line, k->line + k->line_len }, kill))
         return false;
     memcpy(kill->invoked_by, ctx->invoked_by, sizeof kill->invoked_by);
+    kill->invoked_pid = ctx->invoked_pid;
     kill->usage_kib = ctx->usage_kib;
     kill->limit_kib = ctx->limit_kib;
     kill->group_kill = ctx->group_kill;

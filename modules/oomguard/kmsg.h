@@ -55,6 +55,7 @@ typedef struct {
     /* From the lines around it: rate-limited, so they may be missing. Paths are as in
      * /proc/PID/cgroup (the log's \xNN undone), but for control bytes: they stay so. */
     char invoked_by[OG_KMSG_COMM_MAX];   /* as logged */
+    pid_t invoked_pid; /* the thread that asked for memory; 0: unknown */
     char oom_memcg[OG_KMSG_CGROUP_MAX];  /* whose limit */
     char task_memcg[OG_KMSG_CGROUP_MAX]; /* the victim's; of a group, the group's */
     int64_t usage_kib, limit_kib; /* of oom_memcg, then; an unset limit is unknown */

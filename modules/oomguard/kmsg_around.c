@@ -105,6 +105,16 @@ static bool parse_group(og_span_t s, og_line_t *line)
     return s.p < s.end && *s.p == '/';
 }
 
+static bool parse_cpu(og_span_t s, og_line_t *line)
+{
+    int64_t n;
+
+    return og_span_uid(&s, &n) && og_span_eat(&s, " ") &&
+           (!og_span_eat(&s, "UID: ") || (og_span_uid(&s, &n) && og_span_eat(&s, " "))) &&
+           og_span_eat(&s, "PID: ") && og_span_pid(&s, &line->pid) &&
+           og_span_eat(&s, " Comm: ");
+}
+
 og_line_kind_t og_line_read(og_span_t s, og_line_t *line)
 {
     const char *at = og_span_find(s.p, s.end, " invoked oom-killer: gfp_mask=");
@@ -115,6 +125,8 @@ og_line_kind_t og_line_read(og_span_t s, og_line_t *line)
         line->comm = (og_span_t){ s.p, at };
         return OG_LINE_INVOKED;
     }
+    if (og_span_eat(&s, "CPU: "))
+        return parse_cpu(s, line) ? OG_LINE_CPU : OG_LINE_OTHER;
     if (og_span_eat(&s, "oom-kill:constraint=CONSTRAINT_"))
         return OG_LINE_OOM_KILL;
     if (og_span_eat(&s, "Task in "))

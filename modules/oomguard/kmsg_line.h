@@ -12,6 +12,7 @@
 typedef enum {
     OG_LINE_OTHER,
     OG_LINE_INVOKED, /* "%s invoked oom-killer: gfp_mask=": comm */
+    OG_LINE_CPU,     /* "CPU: %d UID: %d PID: %d Comm: ", older ones without UID: pid */
     OG_LINE_TASK_IN, /* "Task in %s killed as a result of limit of %s": task, limit */
     OG_LINE_USAGE,   /* "memory: usage %llukB, limit %llukB, failcnt %lu": both numbers */
     OG_LINE_OOM_KILL, /* "oom-kill:constraint=": see og_line_oom_kill */
@@ -25,6 +26,7 @@ typedef enum {
 typedef struct {
     og_span_t comm, task, limit;
     int64_t usage_kib, limit_kib;
+    pid_t pid;
     og_killer_t killer;
 } og_line_t;
 

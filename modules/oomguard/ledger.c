@@ -84,11 +84,22 @@ static bool copy_request(const og_request_t *cell, og_request_t *out)
     return true;
 }
 
-/* Collects what pid is serving in a slot: the number, and the oldest. */
-static void collect(const og_ledger_t *l, unsigned slot, pid_t pid, og_worker_t *w)
+static bool serves(const og_worker_t *w, pid_t tid)
+{
+    int n = w->in_flight < OG_LEDGER_DEAD_REQUESTS ? w->in_flight : OG_LEDGER_DEAD_REQUESTS;
+
+    for (int i = 0; i < n; i++) {
+        if (w->requests[i].tid == tid)
+            return true;
+    }
+    return false;
+}
+
+/* Collects what pid is serving in a slot: the number, the oldest, and that of tid. */
+static void collect(const og_ledger_t *l, unsigned slot, pid_t pid, pid_t tid, og_worker_t *w)
 {
     const og_request_t *cells = row(l, slot);
-    og_request_t r;
+    og_request_t r, wanted = { .id = CELL_FREE };
 
     w->in_flight = 0;
     for (unsigned i = 0; i < l->cells; i++) {
@@ -96,6 +107,8 @@ static void collect(const og_ledger_t *l, unsigned slot, pid_t pid, og_worker_t 
 
         if (!copy_request(&cells[i], &r) || r.pid != pid)
             continue;
+        if (tid != 0 && r.tid == tid)
+            wanted = r;
         at = w->in_flight < OG_LEDGER_DEAD_REQUESTS ? w->in_flight : OG_LEDGER_DEAD_REQUESTS;
         w->in_flight++;
         while (at > 0 && w->requests[at - 1].begun_usec > r.begun_usec) {
@@ -106,6 +119,8 @@ static void collect(const og_ledger_t *l, unsigned slot, pid_t pid, og_worker_t 
         if (at < OG_LEDGER_DEAD_REQUESTS)
             w->requests[at] = r;
     }
+    if (wanted.id != CELL_FREE && !serves(w, tid))
+        w->requests[OG_LEDGER_DEAD_REQUESTS - 1] = wanted;
 }
 
 static void clear(og_ledger_t *l, unsigned slot, pid_t pid)
@@ -146,7 +161,7 @@ void og_ledger_exited(og_ledger_t *l, int slot, pid_t pid, int generation, uint6
     d->started_usec = own ? w->started_usec : 0;
     d->ended_usec = usec;
     if (own)
-        collect(l, (unsigned)slot, pid, d);
+        collect(l, (unsigned)slot, pid, 0, d);
     __atomic_add_fetch(&l->dead[at].stamp, 1, __ATOMIC_ACQ_REL);
     STORE(&l->dead_next, l->dead_next + 1);
     /* Only now may the slot forget it: whoever looks finds it in one place or the other. */
@@ -263,18 +278,7 @@ static bool alive_at(uint64_t from, uint64_t to, uint64_t usec, uint64_t slack_u
     return from <= usec + slack_usec && (to == 0 || usec <= to + slack_usec);
 }
 
-static bool serves(const og_worker_t *w, pid_t tid)
-{
-    int n = w->in_flight < OG_LEDGER_DEAD_REQUESTS ? w->in_flight : OG_LEDGER_DEAD_REQUESTS;
-
-    for (int i = 0; i < n; i++) {
-        if (w->requests[i].tid == tid)
-            return true;
-    }
-    return false;
-}
-
-static bool living(const og_ledger_t *l, unsigned slot, og_worker_t *out)
+static bool living(const og_ledger_t *l, unsigned slot, pid_t tid, og_worker_t *out)
 {
     const slot_t *w = slot_of(l, slot);
     int32_t pid = LOAD(&w->pid);
@@ -286,7 +290,7 @@ static bool living(const og_ledger_t *l, unsigned slot, og_worker_t *out)
     out->slot = (int32_t)slot;
     out->generation = w->generation;
     out->started_usec = w->started_usec;
-    collect(l, slot, pid, out);
+    collect(l, slot, pid, tid, out);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return LOAD(&w->pid) == pid;
 }
@@ -303,13 +307,13 @@ static bool buried(const og_ledger_t *l, uint32_t nth, og_worker_t *out)
     return LOAD(&l->dead[at].stamp) == stamp;
 }
 
-bool og_ledger_worker(const og_ledger_t *l, pid_t pid, uint64_t usec, uint64_t slack_usec,
-                      og_worker_t *out)
+bool og_ledger_worker(const og_ledger_t *l, pid_t pid, pid_t tid, uint64_t usec,
+                      uint64_t slack_usec, og_worker_t *out)
 {
     uint32_t dead;
 
     for (unsigned i = 0; i < l->slots; i++) {
-        if (living(l, i, out) && (out->pid == pid || serves(out, pid)) &&
+        if (living(l, i, tid, out) && (out->pid == pid || serves(out, pid)) &&
             alive_at(out->started_usec, 0, usec, slack_usec))
             return true;
     }

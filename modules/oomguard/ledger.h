@@ -93,9 +93,10 @@ void og_ledger_forked(og_ledger_t *l, pid_t pid, pid_t ppid, uint64_t usec);
 /* --- In whoever asks. */
 
 /* The worker that had this pid (or served a request with this thread id) at that time, give
- * or take slack. False if none is remembered. */
-bool og_ledger_worker(const og_ledger_t *l, pid_t pid, uint64_t usec, uint64_t slack_usec,
-                      og_worker_t *out);
+ * or take slack. Of a living one, the request of the thread tid (0: none) is among those
+ * listed, if it has one: the last of them, if it is too young. False if none is remembered. */
+bool og_ledger_worker(const og_ledger_t *l, pid_t pid, pid_t tid, uint64_t usec,
+                      uint64_t slack_usec, og_worker_t *out);
 
 /* The forked process that had this pid and was there by that time. */
 bool og_ledger_process(const og_ledger_t *l, pid_t pid, uint64_t usec, uint64_t slack_usec,

@@ -97,8 +97,8 @@ void parent_complain(server_rec *s, int err, const char *who, int score)
                      "OG0201: no right to lower oom_score_adj of %s to %d; scores below the "
                      "one httpd was started with (%d) will not be set. It takes "
                      "CAP_SYS_RESOURCE; or let systemd do it with OOMScoreAdjust=%d in the "
-                     "unit, and write the other scores as absolute", who, score, kept->base,
-                     score);
+                     "unit, and write all scores, this one too, as absolute", who, score,
+                     kept->base, score);
 }
 
 static void set_master_score(server_rec *s, int score)

@@ -85,7 +85,7 @@ static void killer(sink_t *s, const og_kmsg_kill_t *k)
         if (k->oom_memcg[0] != '\0')
             quote(s, k->oom_memcg);
         else
-            say(s, "(not named)");
+            say(s, "(the log did not say which)");
         say(s, " is at its limit");
         if (k->limit_kib >= 0) {
             say(s, " of ");
@@ -107,8 +107,9 @@ static void killer(sink_t *s, const og_kmsg_kill_t *k)
     if (k->group_kill)
         say(s, ", and memory.oom.group kills all that is in it");
     if (k->invoked_by[0] != '\0') {
-        say(s, ", asked by ");
+        say(s, " when ");
         quote_logged(s, k->invoked_by);
+        say(s, " asked for more");
     }
 }
 
@@ -126,26 +127,45 @@ static void memory(sink_t *s, const og_kmsg_kill_t *k)
         say(s, ", uid %" PRId64, k->uid);
 }
 
+/* The request that is to be named, and why that one. */
+static const og_request_t *choose(const og_report_t *r, const char **why)
+{
+    const og_worker_t *w = r->worker;
+
+    for (int i = 0; i < w->in_flight && i < OG_LEDGER_DEAD_REQUESTS; i++) {
+        /* A log that names threads names one by its id, and the process by its own. */
+        if (w->requests[i].tid == r->kill->pid && r->kill->pid != w->pid) {
+            *why = "likely: the killed thread's";
+            return &w->requests[i];
+        }
+        if (w->requests[i].tid == r->kill->invoked_pid && r->kill->invoked_pid != 0) {
+            *why = "likely: its thread asked for the memory that was not there";
+            return &w->requests[i];
+        }
+    }
+    *why = "a guess: the longest";
+    return &w->requests[0];
+}
+
 static void request(sink_t *s, const og_report_t *r)
 {
     const og_worker_t *w = r->worker;
-    const og_request_t *q = &w->requests[0];
+    const og_request_t *q;
+    const char *why;
     uint64_t msec;
 
     if (w->in_flight == 0) {
         say(s, "; no request in flight is known");
         return;
     }
-    /* If it was a thread that was named, that thread's request is the one. */
-    for (int i = 0; i < w->in_flight && i < OG_LEDGER_DEAD_REQUESTS; i++) {
-        if (w->requests[i].tid == r->kill->pid && r->kill->pid != w->pid)
-            q = &w->requests[i];
-    }
+    q = choose(r, &why);
     msec = r->usec > q->begun_usec ? (r->usec - q->begun_usec) / 1000 : 0;
     say(s, "; request ");
     quote(s, q->method);
     say(s, " ");
     quote(s, q->path);
+    if (strlen(q->path) == sizeof q->path - 1)
+        say(s, "..."); /* it was cut */
     say(s, " vhost ");
     quote(s, q->vhost);
     say(s, " client ");
@@ -153,10 +173,8 @@ static void request(sink_t *s, const og_report_t *r)
     say(s, " for %" PRIu64 ".%03" PRIu64 " s", msec / 1000, msec % 1000);
     if (w->in_flight == 1)
         say(s, " (certain: the only one in flight)");
-    else if (q->tid == r->kill->pid && r->kill->pid != w->pid)
-        say(s, " (likely: the killed thread's, of %d in flight)", w->in_flight);
     else
-        say(s, " (a guess: the longest of %d in flight)", w->in_flight);
+        say(s, " (%s, of %d in flight)", why, w->in_flight);
 }
 
 size_t og_render_line(const og_report_t *r, char *buf, size_t size)

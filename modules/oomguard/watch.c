@@ -150,11 +150,14 @@ static og_role_t role_of(const og_kmsg_kill_t *k, uint64_t usec, uint64_t slack,
     og_process_t forked;
     og_procs_stat_t st;
 
-    if (k->pid == self.master)
+    if (k->pid == self.master) {
+        if (og_ledger_worker(self.ledger, k->pid, k->invoked_pid, usec, slack, w))
+            r->worker = w; /* httpd -X: one process is both */
         return OG_ROLE_MASTER;
+    }
     if (k->pid == self.predecessor)
         return OG_ROLE_WATCHER;
-    if (og_ledger_worker(self.ledger, k->pid, usec, slack, w)) {
+    if (og_ledger_worker(self.ledger, k->pid, k->invoked_pid, usec, slack, w)) {
         r->worker = w;
         return OG_ROLE_WORKER;
     }
@@ -241,7 +244,9 @@ static int drain(int fd)
         n = read(fd, buf, sizeof buf);
         if (n > 0)
             take(buf, (size_t)n);
-        else if (n == 0 || errno == EAGAIN)
+        else if (n == 0)
+            return ENODATA; /* no log ends */
+        else if (errno == EAGAIN)
             return 0;
         else if (errno != EPIPE && errno != EINTR && errno != EINVAL)
             return errno;

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +25,9 @@
 
 /* The PID namespace that the kernel's log speaks of (PROC_PID_INIT_INO). */
 #define INITIAL_PID_NAMESPACE 0xEFFFFFFCU
+
+/* /dev/kmsg (Documentation/admin-guide/devices.txt). */
+#define KMSG_DEVICE makedev(1, 11)
 
 static struct {
     apr_proc_t proc; /* pid 0: none */
@@ -61,6 +65,17 @@ static uint64_t end_of_log(int fd)
     return next;
 }
 
+/* Whoever hides the log from a container may have put something else in its place. */
+static int is_log(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == KMSG_DEVICE)
+        return 1;
+    errno = ENODEV;
+    return 0;
+}
+
 /* The kernel's log, or -1; said once if it can't be had. */
 static int open_log(server_rec *s)
 {
@@ -69,7 +84,8 @@ static int open_log(server_rec *s)
     char buf[OG_KMSG_RECORD_MAX];
 
     /* Some let it be opened and refuse to read. */
-    if (fd >= 0 && read(fd, buf, sizeof buf) < 0 && errno != EAGAIN && errno != EPIPE) {
+    if (fd >= 0 &&
+        (!is_log(fd) || (read(fd, buf, sizeof buf) < 0 && errno != EAGAIN && errno != EPIPE))) {
         int err = errno;
 
         close(fd);

@@ -52,6 +52,7 @@ static void say_kill(const og_kmsg_kill_t *k)
     say_number("pt", k->pgtables_kib);
     say_number("adj", k->oom_score_adj);
     say_text("by", k->invoked_by);
+    say_number("asker", k->invoked_pid != 0 ? k->invoked_pid : OG_KMSG_UNKNOWN);
     say_text("limit-of", k->oom_memcg);
     say_text("in", k->task_memcg);
     say_number("usage", k->usage_kib);
@@ -259,15 +260,15 @@ START_TEST(recorded_by_6_18_cgroup_v1)
     ck_assert_str_eq(
         said,
         "5844 (httpd) memcg uid=0 vm=35372 anon=32512 file=864 shmem=0 pt=112 adj=0 "
-        "by=httpd" V1
+        "by=httpd asker=5844" V1
         "5845 (a) total-vm:1kB) memcg uid=0 vm=35372 anon=32512 file=932 shmem=0 pt=116 "
-        "adj=0 by=a) total-vm:1kB" V1
+        "adj=0 by=a) total-vm:1kB asker=5845" V1
         "5846 (,task=x,pid=1,u) memcg uid=0 vm=35372 anon=32512 file=964 shmem=0 pt=108 "
-        "adj=0 by=,task=x,pid=1,u" V1
+        "adj=0 by=,task=x,pid=1,u asker=5846" V1
         "5847 ( invoked oom-ki) memcg uid=0 vm=35372 anon=32512 file=936 shmem=0 pt=108 "
-        "adj=0 by= invoked oom-ki" V1 "5848 (a\\x0a b\\x5cc) memcg uid=0 vm=35372 "
+        "adj=0 by= invoked oom-ki asker=5847" V1 "5848 (a\\x0a b\\x5cc) memcg uid=0 vm=35372 "
                                       "anon=32512 file=856 shmem=0 pt=108 adj=0 "
-        "by=a\\x0a b\\x5cc" V1);
+        "by=a\\x0a b\\x5cc asker=5848" V1);
 }
 END_TEST
 

@@ -41,24 +41,24 @@ START_TEST(tells_the_living)
     ck_assert_int_eq(og_ledger_slot(l, 100), -1);
     og_ledger_started(l, 2, 100, 7, 10 * SEC);
     ck_assert_int_eq(og_ledger_slot(l, 100), 2);
-    ck_assert(og_ledger_worker(l, 100, 11 * SEC, 0, &w));
+    ck_assert(og_ledger_worker(l, 100, 0, 11 * SEC, 0, &w));
     ck_assert_int_eq(w.slot, 2);
     ck_assert_int_eq(w.generation, 7);
     ck_assert_int_eq(w.in_flight, 0);
-    ck_assert(!og_ledger_worker(l, 101, 11 * SEC, 0, &w));
+    ck_assert(!og_ledger_worker(l, 101, 0, 11 * SEC, 0, &w));
     /* Not yet born: somebody else had the pid then. */
-    ck_assert(!og_ledger_worker(l, 100, 8 * SEC, SEC, &w));
+    ck_assert(!og_ledger_worker(l, 100, 0, 8 * SEC, SEC, &w));
 
     cell = begin(2, 100, 100, 12 * SEC, "/x");
     ck_assert_ptr_nonnull(cell);
-    ck_assert(og_ledger_worker(l, 100, 13 * SEC, 0, &w));
+    ck_assert(og_ledger_worker(l, 100, 0, 13 * SEC, 0, &w));
     ck_assert_int_eq(w.in_flight, 1);
     ck_assert_str_eq(w.requests[0].path, "/x");
     ck_assert_str_eq(w.requests[0].method, "GET");
     ck_assert_str_eq(w.requests[0].client, "127.0.0.1");
     ck_assert_str_eq(w.requests[0].vhost, "a.example");
     og_ledger_end(cell);
-    ck_assert(og_ledger_worker(l, 100, 13 * SEC, 0, &w));
+    ck_assert(og_ledger_worker(l, 100, 0, 13 * SEC, 0, &w));
     ck_assert_int_eq(w.in_flight, 0);
 }
 END_TEST
@@ -73,16 +73,16 @@ START_TEST(tells_the_dead)
     /* Its successor in the slot answers for itself alone. */
     og_ledger_started(l, 1, 200, 0, 20 * SEC);
     begin(1, 200, 200, 21 * SEC, "/innocent");
-    ck_assert(og_ledger_worker(l, 100, 19 * SEC, 0, &w));
+    ck_assert(og_ledger_worker(l, 100, 0, 19 * SEC, 0, &w));
     ck_assert_int_eq(w.pid, 100);
     ck_assert_int_eq(w.slot, 1);
     ck_assert_int_eq(w.in_flight, 1);
     ck_assert_str_eq(w.requests[0].path, "/killer");
-    ck_assert(og_ledger_worker(l, 200, 22 * SEC, 0, &w));
+    ck_assert(og_ledger_worker(l, 200, 0, 22 * SEC, 0, &w));
     ck_assert_int_eq(w.in_flight, 1);
     ck_assert_str_eq(w.requests[0].path, "/innocent");
     /* Long dead by then: a stranger has its pid. */
-    ck_assert(!og_ledger_worker(l, 100, 40 * SEC, 5 * SEC, &w));
+    ck_assert(!og_ledger_worker(l, 100, 0, 40 * SEC, 5 * SEC, &w));
 }
 END_TEST
 
@@ -94,11 +94,11 @@ START_TEST(tells_namesakes_apart)
     og_ledger_started(l, 0, 100, 1, 10 * SEC);
     og_ledger_exited(l, 0, 100, 1, 20 * SEC);
     og_ledger_started(l, 3, 100, 2, 30 * SEC);
-    ck_assert(og_ledger_worker(l, 100, 19 * SEC, SEC, &w));
+    ck_assert(og_ledger_worker(l, 100, 0, 19 * SEC, SEC, &w));
     ck_assert_int_eq(w.generation, 1);
-    ck_assert(og_ledger_worker(l, 100, 31 * SEC, SEC, &w));
+    ck_assert(og_ledger_worker(l, 100, 0, 31 * SEC, SEC, &w));
     ck_assert_int_eq(w.generation, 2);
-    ck_assert(!og_ledger_worker(l, 100, 25 * SEC, SEC, &w));
+    ck_assert(!og_ledger_worker(l, 100, 0, 25 * SEC, SEC, &w));
 }
 END_TEST
 
@@ -111,13 +111,13 @@ START_TEST(keeps_owners_of_one_slot_apart)
     begin(0, 100, 100, 11 * SEC, "/old");
     og_ledger_started(l, 0, 200, 1, 12 * SEC);
     begin(0, 200, 200, 13 * SEC, "/new");
-    ck_assert(og_ledger_worker(l, 200, 14 * SEC, 0, &w));
+    ck_assert(og_ledger_worker(l, 200, 0, 14 * SEC, 0, &w));
     ck_assert_int_eq(w.in_flight, 1);
     ck_assert_str_eq(w.requests[0].path, "/new");
     og_ledger_exited(l, -1, 100, 0, 15 * SEC);
-    ck_assert(og_ledger_worker(l, 100, 15 * SEC, 0, &w));
+    ck_assert(og_ledger_worker(l, 100, 0, 15 * SEC, 0, &w));
     ck_assert_int_eq(w.slot, -1);
-    ck_assert(og_ledger_worker(l, 200, 16 * SEC, 0, &w));
+    ck_assert(og_ledger_worker(l, 200, 0, 16 * SEC, 0, &w));
     ck_assert_int_eq(w.in_flight, 1);
 }
 END_TEST
@@ -134,14 +134,21 @@ START_TEST(lists_the_oldest_first)
         snprintf(path, sizeof path, "/%d", begun[i]);
         ck_assert_ptr_nonnull(begin(0, 100, 100 + (int)i, (uint64_t)begun[i] * SEC, path));
     }
-    ck_assert(og_ledger_worker(l, 100, 20 * SEC, 0, &w));
+    ck_assert(og_ledger_worker(l, 100, 0, 20 * SEC, 0, &w));
     ck_assert_int_eq(w.in_flight, 7);
     ck_assert_str_eq(w.requests[0].path, "/11");
     ck_assert_str_eq(w.requests[1].path, "/12");
     ck_assert_str_eq(w.requests[2].path, "/13");
     ck_assert_str_eq(w.requests[3].path, "/14");
+    /* That of a thread somebody asks for is there, however young. */
+    ck_assert(og_ledger_worker(l, 100, 102, 20 * SEC, 0, &w));
+    ck_assert_str_eq(w.requests[0].path, "/11");
+    ck_assert_str_eq(w.requests[3].path, "/17");
+    ck_assert(og_ledger_worker(l, 100, 101, 20 * SEC, 0, &w));
+    ck_assert_str_eq(w.requests[1].path, "/12");
+    ck_assert_str_eq(w.requests[3].path, "/14");
     /* By the id of a thread that serves one of them. */
-    ck_assert(og_ledger_worker(l, 103, 20 * SEC, 0, &w));
+    ck_assert(og_ledger_worker(l, 103, 0, 20 * SEC, 0, &w));
     ck_assert_int_eq(w.pid, 100);
 }
 END_TEST
@@ -172,7 +179,7 @@ START_TEST(cuts_long_text)
     og_ledger_started(l, 0, 100, 0, 0);
     ck_assert_ptr_nonnull(og_ledger_begin(l, 0, &hint, 100, 100, 0, "METHODMETHODMETHOD", NULL,
                                           "v", path));
-    ck_assert(og_ledger_worker(l, 100, 0, 0, &w));
+    ck_assert(og_ledger_worker(l, 100, 0, 0, 0, &w));
     ck_assert_uint_eq(strlen(w.requests[0].path), sizeof w.requests[0].path - 1);
     ck_assert_uint_eq(strlen(w.requests[0].method), sizeof w.requests[0].method - 1);
     ck_assert_str_eq(w.requests[0].client, "");
@@ -188,8 +195,8 @@ START_TEST(remembers_many_dead)
         og_ledger_exited(l, i % SLOTS, 1000 + i, 0, (uint64_t)i * SEC);
     }
     for (int i = 2 * OG_LEDGER_DEAD; i < 3 * OG_LEDGER_DEAD; i++)
-        ck_assert(og_ledger_worker(l, 1000 + i, (uint64_t)i * SEC, 0, &w));
-    ck_assert(!og_ledger_worker(l, 1000, 0, 1000 * SEC, &w));
+        ck_assert(og_ledger_worker(l, 1000 + i, 0, (uint64_t)i * SEC, 0, &w));
+    ck_assert(!og_ledger_worker(l, 1000, 0, 0, 1000 * SEC, &w));
 }
 END_TEST
 
@@ -240,8 +247,8 @@ START_TEST(sweeps)
     og_ledger_sweep(l, 2 * SEC);
     ck_assert_int_eq(og_ledger_slot(l, dead), -1);
     ck_assert_int_eq(og_ledger_slot(l, getpid()), 1);
-    ck_assert(!og_ledger_worker(l, dead, 60 * SEC, 0, &w));
-    ck_assert(og_ledger_worker(l, dead, 2 * SEC, 0, &w));
+    ck_assert(!og_ledger_worker(l, dead, 0, 60 * SEC, 0, &w));
+    ck_assert(og_ledger_worker(l, dead, 0, 2 * SEC, 0, &w));
 }
 END_TEST
 
@@ -288,7 +295,7 @@ START_TEST(is_never_torn)
     for (int i = 0; i < 2; i++)
         ck_assert_int_eq(pthread_create(&t[i], NULL, serve, &me[i]), 0);
     for (int i = 0; i < 200000 && seen < 2000; i++) {
-        ck_assert(og_ledger_worker(l, 100, SEC, 0, &w));
+        ck_assert(og_ledger_worker(l, 100, 0, SEC, 0, &w));
         for (int k = 0; k < w.in_flight && k < OG_LEDGER_DEAD_REQUESTS; k++) {
             const char *path = w.requests[k].path;
 

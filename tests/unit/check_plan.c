@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define KIB ((uint64_t)1 << 10)
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
 
@@ -56,7 +57,7 @@ END_TEST
 
 START_TEST(everything_asked)
 {
-    oom_plan_t p = parse("size=10M&rate=2k&hold=1.25&kind=shm&leak=1&repeat=3", 30 * MIB);
+    oom_plan_t p = parse("size=10M&rate=2k&hold=1.25&kind=shm&leak=1&repeat=3", 31 * MIB);
 
     ck_assert_int_eq(p.kind, OOM_KIND_SHM);
     ck_assert_uint_eq(p.size_bytes, 10 * MIB);
@@ -95,6 +96,21 @@ START_TEST(a_size)
 {
     ck_assert_uint_eq(parse(sizes[_i].query, OOM_PLAN_UNLIMITED).size_bytes,
                       sizes[_i].bytes);
+}
+END_TEST
+
+START_TEST(empty_pairs_are_passed_over)
+{
+    static const char *const queries[] = {"size=1M&hold=2&", "&size=1M&hold=2",
+                                          "&&size=1M&&&hold=2&&"};
+
+    for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
+        oom_plan_t p = parse(queries[i], OOM_PLAN_UNLIMITED);
+
+        ck_assert_uint_eq(p.size_bytes, MIB);
+        ck_assert_uint_eq(p.hold_msec, 2000);
+    }
+    ck_assert(parse("&&", OOM_PLAN_UNLIMITED).size_bytes == OOM_PLAN_UNLIMITED);
 }
 END_TEST
 
@@ -170,8 +186,7 @@ static const struct {
     {"sise=1M", "\"sise\"", "\"1M\"", "size, rate, hold, kind, leak and repeat"},
     {"Size=1M", "\"Size\"", "\"1M\"", "size, rate"},
     {"=1M", "\"\"", "\"1M\"", "size, rate"},
-    {"size=1M&", "\"\"", "\"\"", "size, rate"},
-    {"&size=1M", "\"\"", "\"\"", "size, rate"},
+    {"size=1M&&=", "\"\"", "\"\"", "size, rate"},
     {"%22%0d%0a<b>=1", "\"\\x22\\x0d\\x0a<b>\"", "\"1\"", "size, rate"},
     {"kind=\xc3\xa4%7f%5c", "\"kind\"", "\"\\xc3\\xa4\\x7f\\x5c\"", "anon"},
 };
@@ -217,11 +232,17 @@ START_TEST(the_cap_cuts)
 {
     ck_assert_uint_eq(parse(NULL, 64 * MIB).size_bytes, 64 * MIB);
     ck_assert_uint_eq(parse("repeat=4", 64 * MIB).size_bytes, 64 * MIB);
-    ck_assert_uint_eq(parse("repeat=4&leak=1", 64 * MIB).size_bytes, 16 * MIB);
+    ck_assert_uint_eq(parse("repeat=4&leak=1", 64 * MIB).size_bytes, 16 * MIB - 4096);
+    ck_assert_uint_eq(parse("leak=1", 64 * MIB).size_bytes, 64 * MIB);
+    ck_assert_uint_eq(parse("size=64M&leak=1", 64 * MIB).size_bytes, 64 * MIB);
     ck_assert_uint_eq(parse("kind=file", 64 * MIB).size_bytes, 64 * MIB);
     ck_assert_uint_eq(parse("kind=fork", 64 * MIB).size_bytes, 32 * MIB);
     ck_assert_uint_eq(parse("size=64M", 64 * MIB).size_bytes, 64 * MIB);
     ck_assert_uint_eq(parse("size=50%", 64 * MIB).size_bytes, 64 * MIB);
+    /* A cap need not be pages: a third of the limit is a third of the limit. */
+    ck_assert_uint_eq(parse("size=33%", 128 * MIB / 100 * 33).size_bytes,
+                      128 * MIB / 100 * 33 + 9);
+    ck_assert_uint_eq(parse("kind=thread", MIB + 5).size_bytes, MIB);
 }
 END_TEST
 
@@ -230,7 +251,14 @@ static const char *const above[] = {"size=67108865",
                                     "size=51%",
                                     "size=33M&kind=fork",
                                     "size=17M&leak=1&repeat=4",
-                                    "leak=1&repeat=4&size=17M"};
+                                    "leak=1&repeat=4&size=17M",
+                                    "size=16M&leak=1&repeat=4",
+                                    "size=1&leak=1&repeat=1000000",
+                                    "size=1&leak=1&repeat=8193",
+                                    "kind=thread&size=1&leak=1&repeat=1000",
+                                    "kind=thread&size=1&leak=1&repeat=205",
+                                    "kind=fork&size=1&leak=1&repeat=64",
+                                    "kind=reserve&size=1&leak=1&repeat=1000000"};
 
 START_TEST(above_the_cap)
 {
@@ -241,10 +269,67 @@ START_TEST(above_the_cap)
 }
 END_TEST
 
+static uint64_t div_up(uint64_t n, uint64_t by)
+{
+    return (n + by - 1) / by;
+}
+
+/* For each kind and any number of cycles, what a plan without size, and the largest size
+ * with one, leaves in memory by what was measured. */
+START_TEST(cycles_cannot_slip_by)
+{
+    static const uint64_t least_kept[OOM_KIND_COUNT] = {
+        [OOM_KIND_ANON] = 4128,   [OOM_KIND_MMAP] = 4128,      [OOM_KIND_SHM] = 5505,
+        [OOM_KIND_FILE] = 4128,   [OOM_KIND_MLOCK] = 5242,     [OOM_KIND_THREAD] = 285450,
+        [OOM_KIND_FORK] = 163020, [OOM_KIND_RESERVE] = 4096};
+    const uint64_t cap = 40 * MIB;
+    oom_bounds_t b = {128 * MIB, cap};
+    unsigned allowed = 0;
+
+    for (uint32_t n = 2; n <= OOM_PLAN_REPEAT_MAX; n += div_up(n, 9)) {
+        uint64_t grain = _i == OOM_KIND_THREAD ? 256 * KIB : 4096;
+        char query[80];
+        oom_plan_t p;
+        int len = snprintf(query, sizeof query, "kind=%s&leak=1&repeat=%u",
+                           oom_plan_kind((oom_kind_t)_i), n);
+
+        if (oom_plan_parse(query, &b, &p, err, sizeof err) != 0) {
+            ck_assert_ptr_nonnull(strstr(err, "OOMMaxSize"));
+            ck_assert_ptr_nonnull(strstr(err, "\"repeat\""));
+            snprintf(query + len, sizeof query - (size_t)len, "&size=1");
+            refuse(query, cap);
+            continue;
+        }
+        allowed++;
+        ck_assert_uint_eq(p.size_bytes % grain, 0);
+        ck_assert_uint_le(((p.size_bytes - grain) * (_i == OOM_KIND_FORK ? 2 : 1) +
+                           least_kept[_i]) *
+                              n,
+                          cap);
+        /* What is taken without being asked for may be asked for, and no page more. */
+        snprintf(query + len, sizeof query - (size_t)len, "&size=%llu",
+                 (unsigned long long)p.size_bytes);
+        parse(query, cap);
+        snprintf(query + len, sizeof query - (size_t)len, "&size=%llu",
+                 (unsigned long long)p.size_bytes + 1);
+        refuse(query, cap);
+    }
+    ck_assert_uint_gt(allowed, 3);
+}
+END_TEST
+
 START_TEST(too_many_cycles)
 {
     refuse("leak=1&repeat=1000", 999);
     ck_assert_ptr_nonnull(strstr(err, "\"repeat\""));
+    ck_assert_ptr_nonnull(strstr(err, "OOMMaxSize"));
+    refuse("leak=1&repeat=1000000", 40 * MIB);
+    ck_assert_ptr_nonnull(strstr(err, "\"1000000\""));
+    ck_assert_ptr_nonnull(strstr(err, "41943040 that OOMMaxSize"));
+    refuse("kind=thread&size=1", 255 * KIB);
+    ck_assert_ptr_nonnull(strstr(err, "262144 bytes; allowed are at most 261120 bytes"));
+    refuse("kind=thread&leak=1", 255 * KIB);
+    ck_assert_ptr_nonnull(strstr(err, "\"kind\" was given as \"thread\""));
     refuse("kind=fork", 1);
     ck_assert_ptr_nonnull(strstr(err, "\"kind\""));
     refuse("size=5000000000000000000&leak=1&repeat=4", OOM_PLAN_UNLIMITED);
@@ -303,6 +388,7 @@ int main(void)
     tcase_add_test(good, nothing_asked);
     tcase_add_test(good, everything_asked);
     LOOP(good, a_size, sizes);
+    tcase_add_test(good, empty_pairs_are_passed_over);
     tcase_add_test(good, every_kind);
     tcase_add_test(good, a_hold);
     tcase_add_test(good, kinds_that_end_by_themselves);
@@ -312,6 +398,7 @@ int main(void)
     tcase_add_test(wrong, long_ones_are_cut);
     tcase_add_test(cap, the_cap_cuts);
     LOOP(cap, above_the_cap, above);
+    tcase_add_loop_test(cap, cycles_cannot_slip_by, 0, OOM_KIND_COUNT);
     tcase_add_test(cap, too_many_cycles);
     return unit_run("plan", cases, 3);
 }

@@ -46,7 +46,8 @@ START_TEST(says_all_of_a_worker)
     render(&r);
     ck_assert_str_eq(line,
                      "the kernel killed worker 4242 \"httpd\", slot 3, generation 2: memory "
-                     "cgroup \"/demo\" is at its limit of 128.0 MiB, asked by \"httpd\"; it had "
+                     "cgroup \"/demo\" is at its limit of 128.0 MiB when \"httpd\" asked for "
+                     "more; it had "
                      "anon 118.2 MiB, file 2.0 MiB, shmem 0.0 MiB, oom_score_adj 200, uid 33; "
                      "request \"GET\" \"/oom\" vhost \"a.example\" client \"127.0.0.1\" for "
                      "1.234 s (certain: the only one in flight)");
@@ -60,7 +61,7 @@ START_TEST(admits_what_it_guesses)
     og_report_t r = { .kill = &k, .role = OG_ROLE_WORKER, .worker = &w, .usec = 2234000 };
 
     render(&r);
-    ck_assert_ptr_nonnull(strstr(line, "(a guess: the longest of 7 in flight)"));
+    ck_assert_ptr_nonnull(strstr(line, "(a guess: the longest, of 7 in flight)"));
     k.pid = 4244; /* the thread of the second */
     strcpy(w.requests[1].path, "/second");
     render(&r);
@@ -68,6 +69,13 @@ START_TEST(admits_what_it_guesses)
     ck_assert_ptr_nonnull(strstr(line, "(likely: the killed thread's, of 7 in flight)"));
     ck_assert_ptr_nonnull(strstr(line, "worker 4244"));
     ck_assert_ptr_nonnull(strstr(line, "a thread of pid 4242"));
+    k.pid = 4242;
+    k.invoked_pid = 4245; /* the thread of the third */
+    strcpy(w.requests[2].path, "/third");
+    render(&r);
+    ck_assert_ptr_nonnull(strstr(line, "\"/third\" vhost"));
+    ck_assert_ptr_nonnull(strstr(line, "(likely: its thread asked for the memory that was "
+                                       "not there, of 7 in flight)"));
     w = worker_of(4242, 0);
     render(&r);
     ck_assert_ptr_nonnull(strstr(line, "no request in flight is known"));
@@ -148,12 +156,13 @@ START_TEST(fits)
     memset(k.oom_memcg, 1, sizeof k.oom_memcg - 1);
     memset(k.comm, '"', sizeof k.comm - 1);
     memset(k.invoked_by, '"', sizeof k.invoked_by - 1);
-    memset(w.requests[0].path, 1, sizeof w.requests[0].path - 1);
+    memset(w.requests[0].path, 1, sizeof w.requests[0].path - 1); /* as if cut */
     memset(w.requests[0].vhost, 1, sizeof w.requests[0].vhost - 1);
     memset(w.requests[0].method, 1, sizeof w.requests[0].method - 1);
     memset(w.requests[0].client, 1, sizeof w.requests[0].client - 1);
     render(&r);
     ck_assert_ptr_nonnull(strstr(line, "while nobody watched"));
+    ck_assert_ptr_nonnull(strstr(line, "\"... vhost"));
     for (size_t size = 1; size < 600; size++) {
         char *small = malloc(size);
 

@@ -315,6 +315,16 @@ static const case_t episodes[] = {
       "13 (b) memcg uid=0 vm=5 anon=4 file=3 shmem=2\n" },
     { "two constraints", HEAD OOM12 OOM CG ",task=b,pid=13,uid=48\n" KILL("13 (b)"),
       "13 (b)" FIELDS " limit-of=/web in=/web/a\n" },
+    { "the thread that asked",
+      HEAD "CPU: 1 UID: 48 PID: 77 Comm: httpd Not tainted 6.18\n"
+           "CPU: 1 UID: 0 PID: 78 Comm: x\n" KILL("12 (a)"),
+      "12 (a)" FIELDS " by=httpd asker=77\n" },
+    { "the thread that asked, of an older kernel",
+      HEAD "CPU: 1 PID: 77 Comm: httpd Not tainted 6.1\n" KILL("12 (a)"),
+      "12 (a)" FIELDS " by=httpd asker=77\n" },
+    { "no thread that asked", "CPU: 1 PID: 77 Comm: a\n" HEAD "CPU: x PID: 77 Comm: a\n"
+      "CPU: 1 PID: 0 Comm: a\n" "WCPU: 1 PID: 7 Comm: a\n" "CPU: 1 UID: PID: 7 Comm: a\n"
+      KILL("12 (a)"), "12 (a)" FIELDS " by=httpd\n" },
     { "a burst without headers", HEAD OOM12 KILL("12 (a)") KILL("13 (a)") KILL("14 (a)"),
       FULL12 BARE("13 (a)") BARE("14 (a)") },
     { "lines of users do not matter",
