@@ -312,7 +312,7 @@ static int settle_given(draft_t *d, const oom_bounds_t *b, char *err, size_t err
     oom_plan_t *plan = d->plan;
     uint64_t total;
     char given[QUOTED_MAX];
-    bool fits;
+    bool fits, cycles = plan->leak && plan->repeat > 1;
 
     plan->size_bytes = d->size.n;
     fits = (d->size.unit == OOM_AMOUNT_BYTES ||
@@ -322,21 +322,17 @@ static int settle_given(draft_t *d, const oom_bounds_t *b, char *err, size_t err
         return 0;
     quote(given, &d->size_given);
     if (!fits)
-        snprintf(
-            err, errsize,
-            "Parameter \"size\" was given as \"%s\", which comes to more than a process "
-            "can address; allowed are at most 9223372036854775807 bytes.",
-            given);
+        snprintf(err, errsize,
+                 "Parameter \"size\" was given as \"%s\", which comes to more than a "
+                 "process can address; allowed are at most 9223372036854775807 bytes.",
+                 given);
     else
         snprintf(err, errsize,
                  "Parameter \"size\" was given as \"%s\", which comes to %llu bytes%s%s; "
                  "allowed are at most %llu bytes by OOMMaxSize.",
                  given, (unsigned long long)total,
                  plan->kind == OOM_KIND_FORK ? " with the copy of kind=fork" : "",
-                 plan->leak && plan->repeat > 1
-                     ? " in all cycles of leak=1, each with its "
-                       "records and in whole pages"
-                     : "",
+                 cycles ? " in all cycles of leak=1, with what keeps each" : "",
                  (unsigned long long)b->cap_bytes);
     return -EINVAL;
 }

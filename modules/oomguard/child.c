@@ -38,27 +38,39 @@ static apr_status_t request_end(void *cell)
     return APR_SUCCESS;
 }
 
+/* This worker's slot: the master says it right after the fork, so the first request may have
+ * to look. -1: not known yet. */
+static int my_slot(const og_ledger_t *ledger)
+{
+    static int slot = -1;
+    int known = __atomic_load_n(&slot, __ATOMIC_RELAXED);
+
+    if (known < 0) {
+        known = og_ledger_slot(ledger, getpid());
+        __atomic_store_n(&slot, known, __ATOMIC_RELAXED);
+    }
+    return known;
+}
+
 int child_request_begin(request_rec *r)
 {
     static __thread unsigned hint;
-    static __thread pid_t tid;
-    static pid_t pid;
-    static int slot = -1;
+    static __thread pid_t tid, pid;
     og_ledger_t *ledger = parent_retained()->ledger;
+    int told = conf_of(r->server)->enabled != 0;
     og_request_t *cell;
 
     /* A redirect goes on with the request it comes from. */
-    if (ledger == NULL || r->prev != NULL || r->main != NULL ||
-        conf_of(r->server)->enabled == 0)
+    if (!parent_is_ready() || r->prev != NULL || r->main != NULL)
         return DECLINED;
-    if (slot < 0) {
-        pid = getpid();
-        slot = og_ledger_slot(ledger, pid);
-    }
-    if (tid == 0)
+    if (tid == 0) {
         tid = (pid_t)syscall(SYS_gettid);
-    cell = og_ledger_begin(ledger, slot, &hint, pid, tid, parent_now(), r->method,
-                           r->useragent_ip, r->server->server_hostname, r->uri);
+        pid = getpid();
+    }
+    /* One that is not to be told of counts all the same: others must not answer for it. */
+    cell = og_ledger_begin(ledger, my_slot(ledger), &hint, pid, tid, parent_now(),
+                           told ? r->method : NULL, told ? r->useragent_ip : NULL,
+                           told ? r->server->server_hostname : NULL, told ? r->uri : NULL);
     if (cell != NULL)
         apr_pool_cleanup_register(r->pool, cell, request_end, apr_pool_cleanup_null);
     return DECLINED;

@@ -54,7 +54,8 @@ void conf_dump(apr_pool_t *p, server_rec *s);
 
 /* --- parent.c: in the master */
 guard_retained_t *parent_retained(void);
-uint64_t parent_now(void); /* microseconds of CLOCK_MONOTONIC_COARSE */
+uint64_t parent_now(void);  /* microseconds of CLOCK_MONOTONIC_COARSE */
+uint64_t parent_boot(void); /* microseconds of CLOCK_BOOTTIME */
 int parent_pre_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp);
 int parent_check_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 int parent_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);

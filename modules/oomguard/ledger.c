@@ -8,11 +8,22 @@
 #define CELL_FREE 0
 #define CELL_TAKEN 1 /* its owner is still writing */
 
-/* How many cells a request may look at: in a crowd it goes unrecorded rather than searching. */
-#define CELLS_TRIED 16
-
 /* How many places a forked process may look at before it takes somebody's. */
 #define PROCESSES_TRIED 8
+
+#define PROCESS_TAKEN (-1) /* pid of an entry that is being written */
+
+/* To be changed with whatever sizes and names below do not show. */
+#define LAYOUT_REVISION 1
+
+/* Who has a slot, or had. */
+typedef struct {
+    int32_t pid;
+    int32_t generation;
+    uint64_t started_usec;
+    uint32_t row;  /* of request cells */
+    uint32_t used; /* the cells from here on were never taken: pages that nobody touched */
+} slot_t;
 
 struct og_ledger {
     uint32_t slots, cells;
@@ -25,19 +36,25 @@ struct og_ledger {
         og_worker_t worker;
     } dead[OG_LEDGER_DEAD];
     og_process_t processes[OG_LEDGER_PROCESSES];
+    slot_t ousted[OG_LEDGER_OUSTED];
     /* Then slot_t[slots], rounded up to whole cache lines, and og_request_t[slots][cells]. */
     _Alignas(64) unsigned char rest[];
 };
 
-/* Who has a slot. */
-typedef struct {
-    int32_t pid;
-    int32_t generation;
-    uint64_t started_usec;
-} slot_t;
-
 #define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+unsigned long og_ledger_layout(void)
+{
+    unsigned long sizes[] = { LAYOUT_REVISION, sizeof(og_ledger_t), sizeof(slot_t),
+                              sizeof(og_request_t), sizeof(og_worker_t),
+                              OG_LEDGER_DEAD_REQUESTS };
+    unsigned long n = 0;
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        n = n * 1000003 + sizes[i];
+    return n;
+}
 
 static size_t slots_size(unsigned slots)
 {
@@ -61,6 +78,8 @@ og_ledger_t *og_ledger_init(void *mem, unsigned slots, unsigned cells)
 
     l->slots = slots;
     l->cells = cells;
+    for (unsigned i = 0; i < slots; i++)
+        slot_of(l, i)->row = i;
     return l;
 }
 
@@ -95,14 +114,16 @@ static bool serves(const og_worker_t *w, pid_t tid)
     return false;
 }
 
-/* Collects what pid is serving in a slot: the number, the oldest, and that of tid. */
-static void collect(const og_ledger_t *l, unsigned slot, pid_t pid, pid_t tid, og_worker_t *w)
+/* Collects what a worker is serving: the number, the oldest, and that of tid. */
+static void collect(const og_ledger_t *l, const slot_t *of, pid_t pid, pid_t tid,
+                    og_worker_t *w)
 {
-    const og_request_t *cells = row(l, slot);
+    const og_request_t *cells = row(l, of->row);
+    unsigned used = LOAD(&slot_of(l, of->row)->used);
     og_request_t r, wanted = { .id = CELL_FREE };
 
     w->in_flight = 0;
-    for (unsigned i = 0; i < l->cells; i++) {
+    for (unsigned i = 0; i < used; i++) {
         int at;
 
         if (!copy_request(&cells[i], &r) || r.pid != pid)
@@ -123,27 +144,62 @@ static void collect(const og_ledger_t *l, unsigned slot, pid_t pid, pid_t tid, o
         w->requests[OG_LEDGER_DEAD_REQUESTS - 1] = wanted;
 }
 
-static void clear(og_ledger_t *l, unsigned slot, pid_t pid)
+static void clear(og_ledger_t *l, const slot_t *of, pid_t pid)
 {
-    og_request_t *cells = row(l, slot);
+    og_request_t *cells = row(l, of->row);
+    unsigned used = LOAD(&slot_of(l, of->row)->used);
 
-    for (unsigned i = 0; i < l->cells; i++) {
+    for (unsigned i = 0; i < used; i++) {
         if (cells[i].pid == pid)
             STORE(&cells[i].id, CELL_FREE);
     }
 }
 
+/* --- In the master: the only one that writes slots, and so may read them as they are. */
+
+static slot_t *ousted_of(const og_ledger_t *l, pid_t pid)
+{
+    for (unsigned i = 0; i < OG_LEDGER_OUSTED; i++) {
+        if (LOAD(&l->ousted[i].pid) == pid)
+            return (slot_t *)&l->ousted[i];
+    }
+    return NULL;
+}
+
+/* The entry is there before its pid is, and not changed while that is. */
+static void fill(slot_t *to, pid_t pid, int generation, uint64_t usec)
+{
+    STORE(&to->pid, 0);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    to->generation = generation;
+    to->started_usec = usec;
+    STORE(&to->pid, (int32_t)pid);
+}
+
+/* A worker is a forked process, too. */
+static void forget(og_ledger_t *l, pid_t pid)
+{
+    for (unsigned i = 0; i < PROCESSES_TRIED; i++) {
+        int32_t own = (int32_t)pid;
+
+        __atomic_compare_exchange_n(
+            &l->processes[((unsigned)pid + i) % OG_LEDGER_PROCESSES].pid, &own, 0, false,
+            __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    }
+}
+
 void og_ledger_started(og_ledger_t *l, int slot, pid_t pid, int generation, uint64_t usec)
 {
-    slot_t *w;
+    slot_t *w, *spare;
 
     if (slot < 0 || (unsigned)slot >= l->slots)
         return;
     w = slot_of(l, (unsigned)slot);
-    STORE(&w->pid, 0);
-    w->generation = generation;
-    w->started_usec = usec;
-    STORE(&w->pid, (int32_t)pid);
+    if (w->pid != 0 && w->pid != pid && (spare = ousted_of(l, 0)) != NULL) {
+        spare->row = w->row;
+        fill(spare, w->pid, w->generation, w->started_usec);
+    }
+    fill(w, pid, generation, usec);
 }
 
 void og_ledger_exited(og_ledger_t *l, int slot, pid_t pid, int generation, uint64_t usec)
@@ -151,24 +207,27 @@ void og_ledger_exited(og_ledger_t *l, int slot, pid_t pid, int generation, uint6
     uint32_t at = l->dead_next % OG_LEDGER_DEAD;
     og_worker_t *d = &l->dead[at].worker;
     slot_t *w = slot >= 0 && (unsigned)slot < l->slots ? slot_of(l, (unsigned)slot) : NULL;
-    bool own = w != NULL && w->pid == pid;
 
-    __atomic_add_fetch(&l->dead[at].stamp, 1, __ATOMIC_ACQ_REL);
+    if (w == NULL || w->pid != pid)
+        w = ousted_of(l, pid);
+    __atomic_add_fetch(&l->dead[at].stamp, 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
     memset(d, 0, sizeof *d);
     d->pid = (int32_t)pid;
-    d->slot = own ? slot : -1;
+    d->slot = w != NULL ? (int32_t)w->row : -1;
     d->generation = generation;
-    d->started_usec = own ? w->started_usec : 0;
+    d->started_usec = w != NULL ? w->started_usec : 0;
     d->ended_usec = usec;
-    if (own)
-        collect(l, (unsigned)slot, pid, 0, d);
-    __atomic_add_fetch(&l->dead[at].stamp, 1, __ATOMIC_ACQ_REL);
+    if (w != NULL)
+        collect(l, w, pid, 0, d);
+    __atomic_add_fetch(&l->dead[at].stamp, 1, __ATOMIC_RELEASE);
     STORE(&l->dead_next, l->dead_next + 1);
     /* Only now may the slot forget it: whoever looks finds it in one place or the other. */
-    if (own) {
+    if (w != NULL) {
         STORE(&w->pid, 0);
-        clear(l, (unsigned)slot, pid);
+        clear(l, w, pid);
     }
+    forget(l, pid);
 }
 
 /* errno is the caller's, who may be between its fork(2) and what it does next. */
@@ -183,21 +242,42 @@ static bool gone(pid_t pid)
 
 void og_ledger_sweep(og_ledger_t *l, uint64_t usec)
 {
-    for (unsigned i = 0; i < l->slots; i++) {
-        const slot_t *w = slot_of(l, i);
+    for (unsigned i = 0; i < l->slots + OG_LEDGER_OUSTED; i++) {
+        const slot_t *w = i < l->slots ? slot_of(l, i) : &l->ousted[i - l->slots];
 
         if (w->pid != 0 && gone(w->pid))
-            og_ledger_exited(l, (int)i, w->pid, w->generation, usec);
+            og_ledger_exited(l, (int)w->row, w->pid, w->generation, usec);
+    }
+    for (unsigned i = 0; i < OG_LEDGER_PROCESSES; i++) {
+        int32_t pid = LOAD(&l->processes[i].pid);
+
+        if (pid > 0 && gone(pid))
+            forget(l, pid);
     }
 }
 
+/* --- In a worker. */
+
 int og_ledger_slot(const og_ledger_t *l, pid_t pid)
 {
+    const slot_t *w;
+
     for (unsigned i = 0; i < l->slots; i++) {
         if (LOAD(&slot_of(l, i)->pid) == pid)
             return (int)i;
     }
-    return -1;
+    w = ousted_of(l, pid);
+    return w != NULL ? (int)w->row : -1;
+}
+
+/* Readers need look no further than to the last cell that was ever taken. */
+static void note_used(slot_t *w, uint32_t cells)
+{
+    uint32_t used = __atomic_load_n(&w->used, __ATOMIC_RELAXED);
+
+    while (used < cells && !__atomic_compare_exchange_n(&w->used, &used, cells, false,
+                                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
 }
 
 static void put(char *out, size_t size, const char *text)
@@ -214,12 +294,11 @@ og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, pid_t pi
 {
     static __thread uint32_t count; /* makes the id differ from the cell's last one */
     og_request_t *cells, *cell = NULL;
-    unsigned tries = l->cells < CELLS_TRIED ? l->cells : CELLS_TRIED;
 
     if (slot < 0 || (unsigned)slot >= l->slots)
         return NULL;
     cells = row(l, (unsigned)slot);
-    for (unsigned i = 0; i < tries; i++) {
+    for (unsigned i = 0; i < l->cells; i++) {
         unsigned at = (*hint + i) % l->cells;
         uint64_t free_id = CELL_FREE;
 
@@ -228,6 +307,7 @@ og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, pid_t pi
                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
             *hint = at;
             cell = &cells[at];
+            note_used(slot_of(l, (unsigned)slot), at + 1);
             break;
         }
     }
@@ -235,6 +315,7 @@ og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, pid_t pi
         __atomic_add_fetch(&l->missed, 1, __ATOMIC_RELAXED);
         return NULL;
     }
+    __atomic_thread_fence(__ATOMIC_RELEASE);
     cell->begun_usec = usec;
     cell->pid = (int32_t)pid;
     cell->tid = (int32_t)tid;
@@ -251,26 +332,36 @@ void og_ledger_end(og_request_t *cell)
     STORE(&cell->id, CELL_FREE);
 }
 
+/* --- In a process just forked. */
+
 void og_ledger_forked(og_ledger_t *l, pid_t pid, pid_t ppid, uint64_t usec)
 {
     og_process_t *p = NULL;
+    int32_t old;
 
     for (unsigned i = 0; i < PROCESSES_TRIED; i++) {
         og_process_t *q = &l->processes[((unsigned)pid + i) % OG_LEDGER_PROCESSES];
-        int32_t old = LOAD(&q->pid);
 
-        if (old == 0 || old == pid || gone(old)) {
+        old = LOAD(&q->pid);
+        if (old == 0 || old == pid || (old > 0 && gone(old))) {
             p = q;
             break;
         }
-        if (p == NULL || q->begun_usec < p->begun_usec)
+        if (old > 0 && (p == NULL || q->begun_usec < p->begun_usec))
             p = q;
     }
-    STORE(&p->pid, 0);
+    /* Another one may want the same place at this moment: the later one goes without. */
+    if (p == NULL || (old = LOAD(&p->pid)) == PROCESS_TAKEN ||
+        !__atomic_compare_exchange_n(&p->pid, &old, PROCESS_TAKEN, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
+        return;
+    __atomic_thread_fence(__ATOMIC_RELEASE);
     p->ppid = (int32_t)ppid;
     p->begun_usec = usec;
     STORE(&p->pid, (int32_t)pid);
 }
+
+/* --- In whoever asks. */
 
 /* Was there something that lived from then to then (0: still does) at that time? */
 static bool alive_at(uint64_t from, uint64_t to, uint64_t usec, uint64_t slack_usec)
@@ -278,21 +369,25 @@ static bool alive_at(uint64_t from, uint64_t to, uint64_t usec, uint64_t slack_u
     return from <= usec + slack_usec && (to == 0 || usec <= to + slack_usec);
 }
 
-static bool living(const og_ledger_t *l, unsigned slot, pid_t tid, og_worker_t *out)
+static bool living(const og_ledger_t *l, const slot_t *of, pid_t tid, og_worker_t *out)
 {
-    const slot_t *w = slot_of(l, slot);
-    int32_t pid = LOAD(&w->pid);
+    int32_t pid = LOAD(&of->pid);
 
     if (pid == 0)
         return false;
     memset(out, 0, sizeof *out);
     out->pid = pid;
-    out->slot = (int32_t)slot;
-    out->generation = w->generation;
-    out->started_usec = w->started_usec;
-    collect(l, slot, pid, tid, out);
+    out->slot = (int32_t)of->row;
+    out->generation = of->generation;
+    out->started_usec = of->started_usec;
+    collect(l, of, pid, tid, out);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return LOAD(&w->pid) == pid;
+    return LOAD(&of->pid) == pid;
+}
+
+static const slot_t *nth_living(const og_ledger_t *l, unsigned i)
+{
+    return i < l->slots ? slot_of(l, i) : &l->ousted[i - l->slots];
 }
 
 static bool buried(const og_ledger_t *l, uint32_t nth, og_worker_t *out)
@@ -312,9 +407,9 @@ bool og_ledger_worker(const og_ledger_t *l, pid_t pid, pid_t tid, uint64_t usec,
 {
     uint32_t dead;
 
-    for (unsigned i = 0; i < l->slots; i++) {
-        if (living(l, i, tid, out) && (out->pid == pid || serves(out, pid)) &&
-            alive_at(out->started_usec, 0, usec, slack_usec))
+    for (unsigned i = 0; i < l->slots + OG_LEDGER_OUSTED; i++) {
+        if (LOAD(&nth_living(l, i)->pid) == pid && living(l, nth_living(l, i), tid, out) &&
+            out->pid == pid && alive_at(out->started_usec, 0, usec, slack_usec))
             return true;
     }
     /* Asked for only now: it may have been buried while we looked at the living. */
@@ -324,11 +419,16 @@ bool og_ledger_worker(const og_ledger_t *l, pid_t pid, pid_t tid, uint64_t usec,
             alive_at(out->started_usec, out->ended_usec, usec, slack_usec))
             return true;
     }
+    /* No process, but perhaps a thread of one. */
+    for (unsigned i = 0; i < l->slots + OG_LEDGER_OUSTED; i++) {
+        if (living(l, nth_living(l, i), pid, out) && serves(out, pid) &&
+            alive_at(out->started_usec, 0, usec, slack_usec))
+            return true;
+    }
     return false;
 }
 
-bool og_ledger_process(const og_ledger_t *l, pid_t pid, uint64_t usec, uint64_t slack_usec,
-                       og_process_t *out)
+bool og_ledger_process(const og_ledger_t *l, pid_t pid, og_process_t *out)
 {
     for (unsigned i = 0; i < PROCESSES_TRIED; i++) {
         const og_process_t *p = &l->processes[((unsigned)pid + i) % OG_LEDGER_PROCESSES];
@@ -336,7 +436,8 @@ bool og_ledger_process(const og_ledger_t *l, pid_t pid, uint64_t usec, uint64_t 
         if (LOAD(&p->pid) != pid)
             continue;
         *out = *p;
-        if (LOAD(&p->pid) == pid && alive_at(out->begun_usec, 0, usec, slack_usec))
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (LOAD(&p->pid) == pid)
             return true;
     }
     return false;

@@ -21,9 +21,10 @@
 #define OG_LEDGER_DEAD 128         /* the dead that are remembered */
 #define OG_LEDGER_DEAD_REQUESTS 4  /* of each, the oldest requests in flight */
 #define OG_LEDGER_PROCESSES 1024   /* forked processes that are remembered */
+#define OG_LEDGER_OUSTED 64        /* workers that live on after their slot was given away */
 
 /* A request in flight. Text is cut to fit, raw (escape it when you print it), and ends with
- * a NUL. Times are microseconds of CLOCK_MONOTONIC throughout. */
+ * a NUL; a request whose host wants it untold has none. Times are microseconds of CLOCK_MONOTONIC throughout. */
 typedef struct {
     uint64_t id; /* 0: free; 1: being written; else a request */
     uint64_t begun_usec;
@@ -47,6 +48,8 @@ typedef struct {
     og_request_t requests[OG_LEDGER_DEAD_REQUESTS]; /* oldest first */
 } og_worker_t;
 
+/* A process that httpd forked. It may be long gone, and another one have its pid: begun_usec,
+ * of CLOCK_BOOTTIME as in /proc/PID/stat, tells them apart. */
 typedef struct {
     int32_t pid;
     int32_t ppid;
@@ -54,6 +57,10 @@ typedef struct {
 } og_process_t;
 
 typedef struct og_ledger og_ledger_t;
+
+/* A number that differs for every layout of this memory: it outlives the module, and the next
+ * one, of another release perhaps, must not take it for its own. */
+unsigned long og_ledger_layout(void);
 
 /* Bytes needed for so many slots (the MPM's hard limit of daemons) with so many cells each. */
 size_t og_ledger_size(unsigned slots, unsigned cells);
@@ -63,22 +70,26 @@ og_ledger_t *og_ledger_init(void *mem, unsigned slots, unsigned cells);
 
 /* --- In the master. */
 
+/* A worker has got a slot. Whoever had it and was not seen ending lives on without: the
+ * worker MPM does that after a graceful restart. */
 void og_ledger_started(og_ledger_t *l, int slot, pid_t pid, int generation, uint64_t usec);
 
-/* Puts a worker among the dead, and frees its slot if that is still its own. */
+/* Puts a worker among the dead, and frees its slot if that is still its own. The slot may be
+ * -1. */
 void og_ledger_exited(og_ledger_t *l, int slot, pid_t pid, int generation, uint64_t usec);
 
-/* Puts workers among the dead that ended while nobody kept this account. */
+/* Puts workers among the dead that ended while nobody kept this account, and forgets forked
+ * processes that ended. */
 void og_ledger_sweep(og_ledger_t *l, uint64_t usec);
 
 /* --- In a worker. */
 
-/* The slot the master gave to pid, or -1 if it has not said yet. */
+/* The slot the master gave to pid (and may have given to another one since), or -1. */
 int og_ledger_slot(const og_ledger_t *l, pid_t pid);
 
 /* Takes a free cell of the slot for a request. *hint is the caller's, one a thread, 0 at
- * first: the cell it had last is tried first. NULL if the ones looked at were all taken;
- * that is counted. */
+ * first: the cell it had last is tried first. NULL if all are taken; that is counted. A
+ * request without texts (NULL) is there, but nobody is told which it is. */
 og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, pid_t pid, pid_t tid,
                               uint64_t usec, const char *method, const char *client,
                               const char *vhost, const char *path);
@@ -98,9 +109,8 @@ void og_ledger_forked(og_ledger_t *l, pid_t pid, pid_t ppid, uint64_t usec);
 bool og_ledger_worker(const og_ledger_t *l, pid_t pid, pid_t tid, uint64_t usec,
                       uint64_t slack_usec, og_worker_t *out);
 
-/* The forked process that had this pid and was there by that time. */
-bool og_ledger_process(const og_ledger_t *l, pid_t pid, uint64_t usec, uint64_t slack_usec,
-                       og_process_t *out);
+/* The forked process that had this pid, the last one if there were several. */
+bool og_ledger_process(const og_ledger_t *l, pid_t pid, og_process_t *out);
 
 /* Requests that found no cell since the start. */
 uint64_t og_ledger_missed(const og_ledger_t *l);

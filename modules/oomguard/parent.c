@@ -7,6 +7,7 @@
 #include "ap_mpm.h"
 #include "apr_fnmatch.h"
 #include "apr_shm.h"
+#include "apr_strings.h"
 #include "http_core.h"
 #include "http_main.h"
 
@@ -14,6 +15,10 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+/* How often the master looks around for what no hook told. The monitor's hook may come much
+ * oftener: whenever ten children ended. */
+#define LOOK_AROUND_USEC (10 * 1000000ULL)
 
 /* Cells a slot: a request whose response is still being written keeps its cell while its
  * thread goes on, and HTTP/2 has threads of its own. */
@@ -35,6 +40,14 @@ uint64_t parent_now(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+uint64_t parent_boot(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 guard_retained_t *parent_retained(void)
 {
     return kept;
@@ -53,19 +66,35 @@ static void after_fork(void)
         return;
     og_score_write_self(&helper_text);
     if (kept != NULL && kept->ledger != NULL)
-        og_ledger_forked(kept->ledger, getpid(), getppid(), parent_now());
+        og_ledger_forked(kept->ledger, getpid(), getppid(), parent_boot());
+}
+
+/* Another release of this module may have been here before, with another idea of this
+ * memory: it is known by its layout, and one that does not fit is left to the old workers.
+ * The base is passed on by a record that every release reads: a score and a flag. */
+static void recall(apr_pool_t *ptemp)
+{
+    static const char base_key[] = "mod_oomguard: base";
+    const char *key = apr_psprintf(ptemp, "mod_oomguard: %lx",
+                                   og_ledger_layout() * 31 + sizeof(guard_retained_t));
+    int *base = ap_retained_data_get(base_key);
+
+    kept = ap_retained_data_get(key);
+    if (kept == NULL)
+        kept = ap_retained_data_create(key, sizeof *kept);
+    if (base == NULL) {
+        base = ap_retained_data_create(base_key, 2 * sizeof *base);
+        base[1] = og_score_read("/proc", 0, &base[0]) == 0;
+    }
+    kept->base = base[0];
+    kept->have_base = base[1];
 }
 
 int parent_pre_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp)
 {
     static int registered;
-    static const char key[] = "mod_oomguard";
 
-    kept = ap_retained_data_get(key);
-    if (kept == NULL)
-        kept = ap_retained_data_create(key, sizeof *kept);
-    if (!kept->have_base)
-        kept->have_base = og_score_read("/proc", 0, &kept->base) == 0;
+    recall(ptemp);
     ready = 0;
     helper_text.len = 0;
     /* Once for each time the module is loaded: it goes when the module is unloaded. */
@@ -204,13 +233,13 @@ static void tend(const og_procs_stat_t *st, void *ctx)
     og_process_t known;
     int score, now, rc;
 
-    if (st->pid == master || st->pid == watcher_pid() ||
+    if (st->pid == master || st->pid == watcher_pid() || st->ppid <= 2 ||
+        (st->ppid != master && !og_procs_descends("/proc", st->ppid, master)) ||
         og_ledger_slot(kept->ledger, st->pid) >= 0 ||
-        !og_procs_descends("/proc", st->pid, master) ||
         og_score_read("/proc", st->pid, &now) != 0)
         return;
-    if (!og_ledger_process(kept->ledger, st->pid, parent_now(), 0, &known))
-        og_ledger_forked(kept->ledger, st->pid, st->ppid, parent_now());
+    if (!og_ledger_process(kept->ledger, st->pid, &known))
+        og_ledger_forked(kept->ledger, st->pid, st->ppid, st->start_usec);
     rule = rule_for(c, st->comm);
     if (rule == NULL && now != og_score_target(c->master, kept->base) &&
         now != og_score_target(c->worker, kept->base))
@@ -225,11 +254,17 @@ static void tend(const og_procs_stat_t *st, void *ctx)
 
 int parent_monitor(apr_pool_t *p, server_rec *s)
 {
+    static uint64_t next;
     guard_conf_t *c = conf_of(s);
+    uint64_t now = parent_now();
 
     if (kept->ledger == NULL || !ready || c->enabled == 0 || getpid() != master)
         return DECLINED;
     watcher_tick(s);
+    if (now < next)
+        return DECLINED;
+    next = now + LOOK_AROUND_USEC;
+    og_ledger_sweep(kept->ledger, now);
     if (kept->have_base)
         og_procs_each("/proc", tend, s);
     return DECLINED;

@@ -8,9 +8,26 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Deeper nesting than this is no CGI script any more. */
 #define GENERATIONS_MAX 32
+
+/* Behind PPID, the 4th field, is the 22nd: clock ticks since the machine was booted. */
+static uint64_t start_of(const char *p, const char *end)
+{
+    long hz = sysconf(_SC_CLK_TCK);
+    uint64_t ticks;
+
+    for (int i = 4; i < 22; i++) {
+        if ((p = memchr(p, ' ', (size_t)(end - p))) == NULL)
+            return 0;
+        p++;
+    }
+    if (hz <= 0 || !og_num_u64(&p, end, &ticks) || ticks > UINT64_MAX / 1000000)
+        return 0;
+    return ticks * 1000000 / (uint64_t)hz;
+}
 
 /* "PID (COMM) STATE PPID ...": the name may hold anything, ')' included, so its end is the
  * last one. */
@@ -30,6 +47,7 @@ int og_procs_parse(const char *text, og_procs_stat_t *st)
     p = shut + 4; /* ") S " */
     if (!og_num_u64(&p, end, &ppid) || ppid > INT32_MAX)
         return -EINVAL;
+    st->start_usec = start_of(p, end);
     st->pid = (pid_t)pid;
     st->ppid = (pid_t)ppid;
     memcpy(st->comm, open + 1, len);

@@ -5,10 +5,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 typedef struct {
     pid_t pid, ppid;
+    uint64_t start_usec; /* of CLOCK_BOOTTIME, to a hundredth of a second; 0: not told */
     char comm[64]; /* as the kernel has it, unescaped */
 } og_procs_stat_t;
 

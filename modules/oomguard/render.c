@@ -27,28 +27,33 @@ static void say(sink_t *s, const char *format, ...)
         s->len += (size_t)n < s->size - s->len ? (size_t)n : s->size - s->len - 1;
 }
 
-/* Text from outside, in quotes. */
-static void quote(sink_t *s, const char *text)
+/* Text from outside, in quotes. In what the kernel logged, \xNN is an escape already. */
+static void quote_text(sink_t *s, const char *text, bool logged)
 {
     say(s, "\"");
     for (; *text != '\0'; text++) {
         unsigned char c = (unsigned char)*text;
 
-        if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
-            say(s, "\\x%02x", c);
+        if (logged && c == '\\' && text[1] == 'x') {
+            say(s, "%%");
+            text++;
+        }
+        else if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
+            say(s, "%%%02x", c);
         else
             say(s, "%c", c);
     }
     say(s, "\"");
 }
 
-/* Text that the kernel has escaped already: its backslashes stay. */
+static void quote(sink_t *s, const char *text)
+{
+    quote_text(s, text, false);
+}
+
 static void quote_logged(sink_t *s, const char *text)
 {
-    say(s, "\"");
-    for (; *text != '\0'; text++)
-        say(s, *text == '"' ? "\\x22" : "%c", *text);
-    say(s, "\"");
+    quote_text(s, text, true);
 }
 
 static void mib(sink_t *s, int64_t kib)
@@ -161,18 +166,23 @@ static void request(sink_t *s, const og_report_t *r)
     q = choose(r, &why);
     msec = r->usec > q->begun_usec ? (r->usec - q->begun_usec) / 1000 : 0;
     say(s, "; request ");
-    quote(s, q->method);
-    say(s, " ");
-    quote(s, q->path);
-    if (strlen(q->path) == sizeof q->path - 1)
-        say(s, "..."); /* it was cut */
-    say(s, " vhost ");
-    quote(s, q->vhost);
-    say(s, " client ");
-    quote(s, q->client);
+    if (q->method[0] == '\0')
+        say(s, "of a host with OOMGuard Off");
+    else {
+        quote(s, q->method);
+        say(s, " ");
+        quote(s, q->path);
+        if (strlen(q->path) == sizeof q->path - 1)
+            say(s, "..."); /* it was cut */
+        say(s, " vhost ");
+        quote(s, q->vhost);
+        say(s, " client ");
+        quote(s, q->client);
+    }
     say(s, " for %" PRIu64 ".%03" PRIu64 " s", msec / 1000, msec % 1000);
     if (w->in_flight == 1)
-        say(s, " (certain: the only one in flight)");
+        say(s, r->missed ? " (likely: the only one known; others found no room to be noted)"
+                         : " (certain: the only one in flight)");
     else
         say(s, " (%s, of %d in flight)", why, w->in_flight);
 }

@@ -1,6 +1,8 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
-/* What is said of a kill, as text. Whatever came from outside is escaped: control bytes,
- * quotes and backslashes stand as \xNN, so that no request can forge a line or a field. */
+/* What is said of a kill, as text. Whatever came from outside is escaped: what is not
+ * printable, quotes and backslashes stand as %NN, so that no request can forge a line or a
+ * field, and httpd's own escaping of the log, which would double backslashes, finds nothing
+ * to do. A path has its own %NN already, and they stand as they came. */
 #ifndef OG_RENDER_H
 #define OG_RENDER_H
 
@@ -9,7 +11,7 @@
 
 /* Enough for the longest line: a cgroup's path with every byte escaped, one request, and
  * the words. */
-#define OG_RENDER_LINE_MAX 7168
+#define OG_RENDER_LINE_MAX 6144
 
 typedef enum {
     OG_ROLE_STRANGER, /* not of this httpd */
@@ -27,6 +29,7 @@ typedef struct {
     const og_worker_t *worker; /* of OG_ROLE_WORKER, else NULL */
     int64_t ppid;              /* of OG_ROLE_HELPER, or OG_KMSG_UNKNOWN */
     uint64_t usec;             /* CLOCK_MONOTONIC of the kill, as well as is known */
+    bool missed;               /* some requests found no cell, so there may be others */
     const char *sure;          /* how it is known that it was ours: words for people */
     bool late;                 /* read after the fact: the times are the kernel's own */
 } og_report_t;

@@ -16,12 +16,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -33,6 +35,9 @@
  * drift against ours by 500 ppm. */
 #define SLACK_USEC (5 * 1000000ULL)
 #define DRIFT_PARTS 2000
+
+/* How far the start of a process in /proc, in ticks, may lie from when it told its own. */
+#define START_SLACK_USEC 1000000
 
 /* How long nothing must have happened before the reserve is filled again: by then the killed
  * is gone, most often. Doubled each time there was no room for it. */
@@ -105,6 +110,16 @@ static void no_more(int resource)
     setrlimit(resource, &none);
 }
 
+/* Whatever user this is: a unit may give rights to one that is not root. */
+static int drop_capabilities(void)
+{
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0, 0, 0 } };
+
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    return syscall(SYS_capset, &head, none) == 0;
+}
+
 /* From here on: nobody's rights, and no way to get them back. */
 static int drop_rights(server_rec *s)
 {
@@ -122,6 +137,11 @@ static int drop_rights(server_rec *s)
                          (int)gid);
             return 0;
         }
+    }
+    if (!drop_capabilities()) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, errno, s,
+                     "OG0309: the watcher can't give up its capabilities");
+        return 0;
     }
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -144,6 +164,27 @@ static void refill(void)
     og_reserve_refill(&self.reserve);
 }
 
+/* Is the killed the process that httpd forked, or has a stranger got its pid since? */
+static int is_still(const og_process_t *forked, const og_kmsg_kill_t *k, uint64_t usec,
+                    og_report_t *r)
+{
+    uint64_t asleep = parent_boot() - parent_now(); /* CLOCK_MONOTONIC did not count that */
+    og_procs_stat_t st;
+    int64_t apart;
+
+    if (forked->begun_usec > usec + asleep + SLACK_USEC)
+        return 0;
+    if (og_procs_stat("/proc", k->pid, &st) == 0 && st.start_usec != 0) {
+        apart = (int64_t)st.start_usec - (int64_t)forked->begun_usec;
+        return apart < START_SLACK_USEC && apart > -START_SLACK_USEC;
+    }
+    /* Gone already. A stranger would most likely have been in another cgroup. */
+    if (k->task_memcg[0] != '\0' && strcmp(k->task_memcg, self.cgroup.path) != 0)
+        return 0;
+    r->sure = "likely of this httpd: it forked a process with this pid";
+    return 1;
+}
+
 static og_role_t role_of(const og_kmsg_kill_t *k, uint64_t usec, uint64_t slack,
                          og_worker_t *w, og_report_t *r)
 {
@@ -155,13 +196,14 @@ static og_role_t role_of(const og_kmsg_kill_t *k, uint64_t usec, uint64_t slack,
             r->worker = w; /* httpd -X: one process is both */
         return OG_ROLE_MASTER;
     }
-    if (k->pid == self.predecessor)
+    /* It died before this one was there: later, somebody else has its pid. */
+    if (k->pid == self.predecessor && !self.live)
         return OG_ROLE_WATCHER;
     if (og_ledger_worker(self.ledger, k->pid, k->invoked_pid, usec, slack, w)) {
         r->worker = w;
         return OG_ROLE_WORKER;
     }
-    if (og_ledger_process(self.ledger, k->pid, usec, slack, &forked)) {
+    if (og_ledger_process(self.ledger, k->pid, &forked) && is_still(&forked, k, usec, r)) {
         r->ppid = forked.ppid;
         return OG_ROLE_HELPER;
     }
@@ -191,6 +233,7 @@ static void report(const og_kmsg_kill_t *k)
     uint64_t slack = SLACK_USEC + (self.live ? 0 : k->usec / DRIFT_PARTS);
 
     r.usec = self.live ? parent_now() : k->usec;
+    r.missed = og_ledger_missed(self.ledger) > 0;
     r.role = role_of(k, r.usec, slack, &worker, &r);
     og_render_line(&r, line, sizeof line);
     switch (r.role) {

@@ -36,6 +36,7 @@ static struct {
     uint64_t backoff_usec;
     uint64_t due_usec; /* 0: nothing to start */
     pid_t master;
+    server_rec *server;
 } watch;
 
 pid_t watcher_pid(void)
@@ -113,7 +114,7 @@ static int open_log(server_rec *s)
 
 static void maintain(int reason, void *data, int status)
 {
-    server_rec *s = data;
+    server_rec *s = watch.server;
     uint64_t now = parent_now();
     int stopping = 0;
 
@@ -132,9 +133,9 @@ static void maintain(int reason, void *data, int status)
     else if (watch.backoff_usec < BACKOFF_MAX_USEC)
         watch.backoff_usec *= 2;
     ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                 "OG0302: watcher %d ended (%s %d); the next one starts %s", (int)watch.last,
-                 WIFSIGNALED(status) ? "signal" : "status",
-                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+                 /* The MPM gives its status or its signal, and does not say which. */
+                 "OG0302: watcher %d ended (status or signal %d); the next one starts %s",
+                 (int)watch.last, status,
                  watch.backoff_usec == 0 ? "now" : "after a pause, since it lived so short");
     watch.due_usec = now + watch.backoff_usec;
     if (watch.backoff_usec == 0)
@@ -161,7 +162,8 @@ static void launch(server_rec *s)
         return;
     }
     watch.proc.pid = pid;
-    apr_proc_other_child_register(&watch.proc, maintain, s, NULL, s->process->pconf);
+    /* The key must be nobody else's: &watch, not s. */
+    apr_proc_other_child_register(&watch.proc, maintain, &watch, NULL, s->process->pconf);
     ap_log_error(APLOG_MARK, APLOG_INFO, 0, s, "OG0304: watcher %d reads /dev/kmsg", (int)pid);
 }
 
@@ -192,6 +194,7 @@ void watcher_start(apr_pool_t *p, server_rec *s)
         return;
     }
     watch.master = getpid();
+    watch.server = s;
     apr_pool_cleanup_register(p, NULL, stop_cleanup, apr_pool_cleanup_null);
     launch(s);
 }

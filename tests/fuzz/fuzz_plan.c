@@ -54,7 +54,7 @@ static void check_plan(const oom_plan_t *p, uint64_t cap)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = malloc(size + 1), *query = text, *nl;
-    oom_bounds_t bounds = {LIMIT_BYTES, OOM_PLAN_UNLIMITED};
+    oom_bounds_t bounds = { LIMIT_BYTES, OOM_PLAN_UNLIMITED };
     char err[OOM_PLAN_ERROR_MAX];
     oom_amount_t cap;
     oom_plan_t plan;

@@ -143,7 +143,8 @@ OOMGuard Off
     first, quiet = [line_of(server, eat(server, headers={"Host": host}))
                     for host in ("first.example", "quiet.example")]
     assert 'vhost "first.example"' in first.text
-    assert "no request in flight is known" in quiet.text and "quiet" not in quiet.text
+    assert "request of a host with OOMGuard Off for" in quiet.text
+    assert "/oom\"" not in quiet.text and "quiet" not in quiet.text
 
 
 def test_of_many_requests_the_one_that_asked_is_likely(httpd, mpm):
@@ -413,6 +414,28 @@ def test_what_no_hook_sees_the_monitor_does(httpd, mpm):
     assert {server.oom_score_adj(pid) for pid in server.workers()} == {300}
     answer.close()
     end_slow(server)
+
+
+# --- Restarts that change more than the configuration.
+
+def test_a_worker_that_lost_its_slot_is_a_worker_still(httpd, mpm):
+    """After a graceful restart the worker MPM gives the slots of those away that still serve."""
+    server = httpd(conf=SCORES.format(master=50, worker=300, helper=100))
+    server.expect("OG0101")
+    old = server.open("/oom?size=8M&hold=40", timeout=60)
+    pid = int(re.search(rb"pid (\d+)", old.readline())[1])
+    server.graceful()
+    time.sleep(12)  # the master has looked around since
+    assert server.oom_score_adj(pid) == 300
+    with open(f"{server.cgroup.path}/cgroup.procs") as f:
+        assert str(pid) in f.read().split()
+    # Now make that very one the victim.
+    with open(f"/proc/{pid}/oom_score_adj", "w") as f:
+        f.write("1000")
+    line = line_of(server, eat(server))
+    assert f"killed worker {pid} " in line.text and "generation 0" in line.text
+    assert '"GET" "/oom"' in line.text
+    old.close()
 
 
 # --- Configuration.

@@ -42,7 +42,7 @@ static uint64_t real_now(void)
 
 static void real_sleep(uint64_t nsec)
 {
-    struct timespec ts = {(time_t)(nsec / (1000 * MSEC)), (long)(nsec % (1000 * MSEC))};
+    struct timespec ts = { (time_t)(nsec / (1000 * MSEC)), (long)(nsec % (1000 * MSEC)) };
 
     nanosleep(&ts, NULL);
 }
@@ -101,10 +101,10 @@ static oom_outcome_t out;
 
 static oom_eater_t eater(bool fake)
 {
-    oom_eater_t e = {.file_dir = "/var/tmp", .step_bytes = 256 * KIB, .kept = &kept};
+    oom_eater_t e = { .file_dir = "/var/tmp", .step_bytes = 256 * KIB, .kept = &kept };
 
-    e.clock =
-        fake ? (oom_clock_t){fake_now, fake_sleep} : (oom_clock_t){real_now, real_sleep};
+    e.clock = fake ? (oom_clock_t){ fake_now, fake_sleep }
+                   : (oom_clock_t){ real_now, real_sleep };
     e.tell = hear;
     e.baton = &heard;
     return e;
@@ -112,7 +112,7 @@ static oom_eater_t eater(bool fake)
 
 static oom_plan_t plan(oom_kind_t kind, uint64_t size)
 {
-    return (oom_plan_t){.kind = kind, .size_bytes = size, .repeat = 1};
+    return (oom_plan_t){ .kind = kind, .size_bytes = size, .repeat = 1 };
 }
 
 static int run(const oom_plan_t *p, bool fake)
@@ -129,15 +129,15 @@ static const struct {
     uint64_t size, kib;
 } kinds[] = {
 #if !SANITIZED
-    {OOM_KIND_ANON, "RssAnon", 6 * MIB, 6 * 1024},
-    {OOM_KIND_MLOCK, "VmLck", 48 * KIB, 48}, /* some machines allow 64 KiB */
+    { OOM_KIND_ANON, "RssAnon", 6 * MIB, 6 * 1024 },
+    { OOM_KIND_MLOCK, "VmLck", 48 * KIB, 48 }, /* some machines allow 64 KiB */
 #endif
-    {OOM_KIND_MMAP, "RssAnon", 6 * MIB, 6 * 1024},
-    {OOM_KIND_SHM, "RssShmem", 6 * MIB, 6 * 1024},
-    {OOM_KIND_THREAD, "Threads", 6 * MIB, 6},
-    {OOM_KIND_THREAD, "RssAnon", 6 * MIB, 6 * 1024},
-    {OOM_KIND_RESERVE, "VmSize", 6 * MIB, 6 * 1024},
-    {OOM_KIND_FORK, "RssAnon", 6 * MIB, 6 * 1024},
+    { OOM_KIND_MMAP, "RssAnon", 6 * MIB, 6 * 1024 },
+    { OOM_KIND_SHM, "RssShmem", 6 * MIB, 6 * 1024 },
+    { OOM_KIND_THREAD, "Threads", 6 * MIB, 6 },
+    { OOM_KIND_THREAD, "RssAnon", 6 * MIB, 6 * 1024 },
+    { OOM_KIND_RESERVE, "VmSize", 6 * MIB, 6 * 1024 },
+    { OOM_KIND_FORK, "RssAnon", 6 * MIB, 6 * 1024 },
 };
 
 START_TEST(a_kind_shows_and_goes)
@@ -330,12 +330,48 @@ START_TEST(a_leak_stays)
 }
 END_TEST
 
+/* A byte a thousand times is a thousand pages, and little beside. */
+START_TEST(a_leak_is_lean)
+{
+    static const oom_kind_t lean[] = { OOM_KIND_ANON, OOM_KIND_MMAP };
+    oom_plan_t p = plan(lean[_i], 1);
+    uint64_t before;
+
+    ck_assert_int_eq(run(&p, true), OOM_END_DONE);
+    before = status("RssAnon");
+    p.leak = true;
+    p.repeat = 1000;
+    ck_assert_int_eq(run(&p, true), OOM_END_DONE);
+    ck_assert_uint_eq(out.bytes, 1000 * 4096);
+    ck_assert_uint_ge(status("RssAnon"), before + 1000 * 4);
+    ck_assert_uint_le(status("RssAnon"), before + 1000 * 5);
+    oom_eat_drop(&kept);
+}
+END_TEST
+
+START_TEST(a_leak_that_is_stopped_stays)
+{
+    oom_plan_t p = plan(OOM_KIND_ANON, MIB);
+
+    p.leak = true;
+    p.repeat = 3;
+    heard.stop_at = 6; /* in the second cycle */
+    ck_assert_int_eq(run(&p, true), OOM_END_STOPPED);
+    ck_assert_uint_eq(heard.cycle, 2);
+    ck_assert_uint_eq(out.bytes, MIB + 512 * KIB);
+    ck_assert_ptr_nonnull(kept.head);
+    ck_assert_ptr_null(kept.head->next_kept);
+    ck_assert_uint_eq(kept.head->first->used, 6);
+    oom_eat_drop(&kept);
+}
+END_TEST
+
 START_TEST(a_killed_child_is_told_of)
 {
     oom_meal_t *m;
     const char *step;
     int sig;
-    oom_clock_t clock = {real_now, real_sleep};
+    oom_clock_t clock = { real_now, real_sleep };
 
     ck_assert_int_eq(oom_meal_open(OOM_KIND_FORK, NULL, 1, &m, &step), 0);
     ck_assert_int_eq(oom_meal_get(m, MIB), 0);
@@ -357,8 +393,8 @@ START_TEST(a_killed_child_is_told_of)
 END_TEST
 
 #if !SANITIZED
-static const oom_kind_t refusable[] = {OOM_KIND_ANON, OOM_KIND_MMAP, OOM_KIND_SHM,
-                                       OOM_KIND_THREAD, OOM_KIND_RESERVE};
+static const oom_kind_t refusable[] = { OOM_KIND_ANON, OOM_KIND_MMAP, OOM_KIND_SHM,
+                                        OOM_KIND_THREAD, OOM_KIND_RESERVE };
 
 START_TEST(no_address_space)
 {
@@ -385,7 +421,7 @@ END_TEST
 START_TEST(no_locked_memory)
 {
     oom_plan_t p = plan(OOM_KIND_MLOCK, MIB);
-    struct rlimit none = {0, 0};
+    struct rlimit none = { 0, 0 };
 
     /* Root may lock without limit, so be somebody else; it is this test's own process. */
     if (geteuid() == 0)
@@ -397,58 +433,59 @@ START_TEST(no_locked_memory)
 END_TEST
 #endif
 
-static oom_plan_t shown_plan = {.kind = OOM_KIND_SHM,
-                                .size_bytes = 64 * MIB,
-                                .rate_bytes = 1536,
-                                .hold_msec = 2050,
-                                .repeat = 2};
+static oom_plan_t shown_plan = { .kind = OOM_KIND_SHM,
+                                 .size_bytes = 64 * MIB,
+                                 .rate_bytes = 1536,
+                                 .hold_msec = 2050,
+                                 .repeat = 2 };
 
 static oom_progress_t shown(oom_state_t state)
 {
-    return (oom_progress_t){.state = state,
-                            .plan = &shown_plan,
-                            .pid = 123,
-                            .limit_bytes = 128 * MIB,
-                            .cycle = 1,
-                            .allocated_bytes = 64 * MIB,
-                            .rss_bytes = 71 * MIB + 256 * KIB,
-                            .cgroup_usage_bytes = 73 * MIB,
-                            .cgroup_limit_bytes = OOM_PROGRESS_UNKNOWN,
-                            .elapsed_usec = 1031999,
-                            .refused_step = "malloc",
-                            .refused_error = "a \"b\\\n",
-                            .signal = 9};
+    return (oom_progress_t){ .state = state,
+                             .plan = &shown_plan,
+                             .pid = 123,
+                             .limit_bytes = 128 * MIB,
+                             .cycle = 1,
+                             .allocated_bytes = 64 * MIB,
+                             .rss_bytes = 71 * MIB + 256 * KIB,
+                             .cgroup_usage_bytes = 73 * MIB,
+                             .cgroup_limit_bytes = OOM_PROGRESS_UNKNOWN,
+                             .elapsed_usec = 1031999,
+                             .refused_step = "malloc",
+                             .refused_error = "a \"b\\\n",
+                             .signal = 9 };
 }
 
 static const struct {
     oom_state_t state;
     const char *text, *json;
 } lines[] = {
-    {OOM_STATE_PLAN,
-     "plan: kind shm, size 64.0 MiB, rate 1.5 KiB/s, hold 2.050 s, repeat 2, then given "
-     "back; "
-     "pid 123, limit in force 128.0 MiB",
-     ",\"pid\":123,\"kind\":\"shm\",\"size_bytes\":67108864,\"rate_bytes_per_second\":"
-     "1536,"
-     "\"hold_seconds\":2.050,\"repeat\":2,\"leak\":false,\"limit_bytes\":134217728"},
-    {OOM_STATE_GROWING, "allocated 64.0 MiB in cycle 1 of 2", ""},
-    {OOM_STATE_COPYING, "copying, allocated 64.0 MiB in cycle 1 of 2", ""},
-    {OOM_STATE_HOLDING, "holding 64.0 MiB in cycle 1 of 2", ""},
-    {OOM_STATE_GIVEN_BACK, "done: 64.0 MiB given back", ",\"leak\":false"},
-    {OOM_STATE_REFUSED, "refused: malloc: a \"b\\\n: 64.0 MiB given back",
-     ",\"leak\":false,\"refused\":\"malloc\",\"error\":\"a \\u0022b\\u005c\\u000a\""},
-    {OOM_STATE_CLIENT_GONE, "client gone: 64.0 MiB given back", ",\"leak\":false"},
-    {OOM_STATE_SERVER_STOPPING, "server stopping: 64.0 MiB given back",
-     ",\"leak\":false"},
-    {OOM_STATE_CHILD_KILLED, "child killed by signal 9: 64.0 MiB given back",
-     ",\"leak\":false,\"signal\":9"},
+    { OOM_STATE_PLAN,
+      "plan: kind shm, size 64.0 MiB, rate 1.5 KiB/s, hold 2.050 s, repeat 2, then given "
+      "back; "
+      "pid 123, limit in force 128.0 MiB",
+      ",\"pid\":123,\"kind\":\"shm\",\"size_bytes\":67108864,\"rate_bytes_per_second\":"
+      "1536,"
+      "\"hold_seconds\":2.050,\"repeat\":2,\"leak\":false,\"limit_bytes\":134217728" },
+    { OOM_STATE_GROWING, "allocated 64.0 MiB in cycle 1 of 2", "" },
+    { OOM_STATE_COPYING, "copying, allocated 64.0 MiB in cycle 1 of 2", "" },
+    { OOM_STATE_HOLDING, "holding 64.0 MiB in cycle 1 of 2", "" },
+    { OOM_STATE_GIVEN_BACK, "done: 64.0 MiB given back", ",\"leak\":false" },
+    { OOM_STATE_REFUSED, "refused: malloc: a \"b\\\n: 64.0 MiB given back",
+      ",\"leak\":false,\"refused\":\"malloc\",\"error\":\"a \\u0022b\\u005c\\u000a\"" },
+    { OOM_STATE_CLIENT_GONE, "client gone: 64.0 MiB given back", ",\"leak\":false" },
+    { OOM_STATE_SERVER_STOPPING, "server stopping: 64.0 MiB given back",
+      ",\"leak\":false" },
+    { OOM_STATE_CHILD_KILLED, "child killed by signal 9: 64.0 MiB given back",
+      ",\"leak\":false,\"signal\":9" },
 };
 
 START_TEST(a_line)
 {
-    static const char *const names[] = {
-        "plan", "growing", "copying",     "holding",         "given_back",
-        "kept", "refused", "client_gone", "server_stopping", "child_killed"};
+    static const char *const names[] = { "plan",        "growing",     "copying",
+                                         "holding",     "given_back",  "kept",
+                                         "refused",     "client_gone", "server_stopping",
+                                         "child_killed" };
     oom_progress_t p = shown(lines[_i].state);
     char line[OOM_PROGRESS_LINE_MAX], want[OOM_PROGRESS_LINE_MAX];
     size_t len = oom_progress_line(line, sizeof line, false, &p);
@@ -472,7 +509,9 @@ END_TEST
 START_TEST(other_lines)
 {
     oom_progress_t p = shown(OOM_STATE_KEPT);
-    oom_plan_t kept_plan = {.size_bytes = OOM_PLAN_UNLIMITED, .leak = true, .repeat = 1};
+    oom_plan_t kept_plan = { .size_bytes = OOM_PLAN_UNLIMITED,
+                             .leak = true,
+                             .repeat = 1 };
     char line[OOM_PROGRESS_LINE_MAX], small[40];
 
     p.plan = &kept_plan;
@@ -501,7 +540,7 @@ int main(void)
 {
     TCase *kind = tcase_create("kinds"), *course = tcase_create("course");
     TCase *refused = tcase_create("refused"), *line = tcase_create("lines");
-    TCase *cases[] = {kind, course, refused, line};
+    TCase *cases[] = { kind, course, refused, line };
 
     LOOP(kind, a_kind_shows_and_goes, kinds);
     tcase_add_test(kind, reserve_is_not_touched);
@@ -509,6 +548,8 @@ int main(void)
     tcase_add_test(kind, no_two_pages_are_alike);
     tcase_add_test(kind, sizes_are_rounded_up);
     LOOP(kind, a_leak_stays, kinds);
+    tcase_add_loop_test(kind, a_leak_is_lean, SANITIZED, 2);
+    tcase_add_test(course, a_leak_that_is_stopped_stays);
     tcase_add_test(course, every_step_is_told);
     tcase_add_test(course, a_rate_is_kept);
     tcase_add_test(course, due_is_safe_from_overflow);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct {
@@ -42,14 +43,31 @@ START_TEST(parses)
 }
 END_TEST
 
+START_TEST(knows_the_start)
+{
+    og_procs_stat_t st;
+
+    ck_assert_int_eq(og_procs_parse("7 (x) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 200 9",
+                                    &st), 0);
+    ck_assert_uint_eq(st.start_usec, 200 * 1000000ULL / (uint64_t)sysconf(_SC_CLK_TCK));
+    ck_assert_int_eq(og_procs_parse("7 (x) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18", &st),
+                     0);
+    ck_assert_uint_eq(st.start_usec, 0);
+}
+END_TEST
+
 START_TEST(knows_itself)
 {
+    struct timespec now;
     og_procs_stat_t st;
 
     prctl(PR_SET_NAME, "na) S 1 (me", 0, 0, 0);
     ck_assert_int_eq(og_procs_stat("/proc", getpid(), &st), 0);
     ck_assert_int_eq(st.ppid, getppid());
     ck_assert_str_eq(st.comm, "na) S 1 (me");
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    ck_assert(st.start_usec <= (uint64_t)now.tv_sec * 1000000 + 1000000);
+    ck_assert(st.start_usec + 60 * 1000000ULL >= (uint64_t)now.tv_sec * 1000000);
     ck_assert_int_eq(og_procs_stat("/proc", 0x7ffffffe, &st), -ENOENT);
 }
 END_TEST
@@ -92,6 +110,7 @@ int main(void)
     TCase *tc = tcase_create("procs");
 
     tcase_add_loop_test(tc, parses, 0, (int)(sizeof lines / sizeof *lines));
+    tcase_add_test(tc, knows_the_start);
     tcase_add_test(tc, knows_itself);
     tcase_add_test(tc, knows_its_line);
     tcase_add_test(tc, finds_all);

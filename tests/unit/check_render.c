@@ -83,6 +83,21 @@ START_TEST(admits_what_it_guesses)
 END_TEST
 
 /* A line of an old kernel that told nothing but the pid. */
+START_TEST(is_not_certain_without_having_seen_all)
+{
+    og_kmsg_kill_t k = kill_of(4242);
+    og_worker_t w = worker_of(4242, 1);
+    og_report_t r = { .kill = &k, .role = OG_ROLE_WORKER, .worker = &w, .missed = true };
+
+    render(&r);
+    ck_assert_ptr_null(strstr(line, "certain"));
+    ck_assert_ptr_nonnull(strstr(line, "(likely: the only one known; "));
+    memset(w.requests, 0, sizeof w.requests);
+    render(&r);
+    ck_assert_ptr_nonnull(strstr(line, "; request of a host with OOMGuard Off for "));
+}
+END_TEST
+
 START_TEST(admits_what_it_does_not_know)
 {
     og_kmsg_kill_t k = { .pid = 5, .comm = "x", .uid = OG_KMSG_UNKNOWN,
@@ -137,11 +152,11 @@ START_TEST(escapes)
     strcpy(w.requests[0].path, "/\" vhost \"forged\n[crit] \x1b[2J\\\x7f\xc3\xa4");
     strcpy(k.comm, "a\\x0ab\"c");
     render(&r);
-    ck_assert_ptr_nonnull(strstr(line, "\"/\\x22 vhost \\x22forged\\x0a[crit] "
-                                       "\\x1b[2J\\x5c\\x7f\\xc3\\xa4\""));
-    ck_assert_ptr_nonnull(strstr(line, "\"a\\x0ab\\x22c\""));
+    ck_assert_ptr_nonnull(strstr(line, "\"/%22 vhost %22forged%0a[crit] "
+                                       "%1b[2J%5c%7f%c3%a4\""));
+    ck_assert_ptr_nonnull(strstr(line, "\"a%0ab%22c\""));
     for (const char *p = line; *p != '\0'; p++)
-        ck_assert(*p >= 0x20 && *p < 0x7f);
+        ck_assert(*p >= 0x20 && *p < 0x7f && *p != '\\'); /* which httpd would double */
 }
 END_TEST
 
@@ -178,6 +193,7 @@ int main(void)
 
     tcase_add_test(tc, says_all_of_a_worker);
     tcase_add_test(tc, admits_what_it_guesses);
+    tcase_add_test(tc, is_not_certain_without_having_seen_all);
     tcase_add_test(tc, admits_what_it_does_not_know);
     tcase_add_loop_test(tc, names_every_killer, OG_KILLER_UNKNOWN, OG_KILLER_MEMPOLICY + 1);
     tcase_add_test(tc, tells_minus_one_from_unknown);
