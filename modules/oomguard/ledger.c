@@ -1,17 +1,11 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "oomguard/ledger.h"
+#include "oomguard/procs.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #define CELL_FREE 0
 #define CELL_TAKEN 1 /* its owner is still writing */
-
-/* How many places a forked process may look at before it takes somebody's. */
-#define PROCESSES_TRIED 8
-
-#define PROCESS_TAKEN (-1) /* pid of an entry that is being written */
 
 /* To be changed with whatever sizes and names below do not show. */
 #define LAYOUT_REVISION 1
@@ -35,7 +29,7 @@ struct og_ledger {
         uint64_t stamp; /* odd while the master writes */
         og_worker_t worker;
     } dead[OG_LEDGER_DEAD];
-    og_process_t processes[OG_LEDGER_PROCESSES];
+    og_forked_t forked;
     slot_t ousted[OG_LEDGER_OUSTED];
     /* Then slot_t[slots], rounded up to whole cache lines, and og_request_t[slots][cells]. */
     _Alignas(64) unsigned char rest[];
@@ -176,18 +170,6 @@ static void fill(slot_t *to, pid_t pid, int generation, uint64_t usec)
     STORE(&to->pid, (int32_t)pid);
 }
 
-/* A worker is a forked process, too. */
-static void forget(og_ledger_t *l, pid_t pid)
-{
-    for (unsigned i = 0; i < PROCESSES_TRIED; i++) {
-        int32_t own = (int32_t)pid;
-
-        __atomic_compare_exchange_n(
-            &l->processes[((unsigned)pid + i) % OG_LEDGER_PROCESSES].pid, &own, 0, false,
-            __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-    }
-}
-
 void og_ledger_started(og_ledger_t *l, int slot, pid_t pid, int generation, uint64_t usec)
 {
     slot_t *w, *spare;
@@ -227,17 +209,7 @@ void og_ledger_exited(og_ledger_t *l, int slot, pid_t pid, int generation, uint6
         STORE(&w->pid, 0);
         clear(l, w, pid);
     }
-    forget(l, pid);
-}
-
-/* errno is the caller's, who may be between its fork(2) and what it does next. */
-static bool gone(pid_t pid)
-{
-    int saved = errno;
-    bool is = kill(pid, 0) != 0 && errno == ESRCH;
-
-    errno = saved;
-    return is;
+    og_forked_forget(&l->forked, pid); /* a worker is one of them, too */
 }
 
 void og_ledger_sweep(og_ledger_t *l, uint64_t usec)
@@ -245,15 +217,15 @@ void og_ledger_sweep(og_ledger_t *l, uint64_t usec)
     for (unsigned i = 0; i < l->slots + OG_LEDGER_OUSTED; i++) {
         const slot_t *w = i < l->slots ? slot_of(l, i) : &l->ousted[i - l->slots];
 
-        if (w->pid != 0 && gone(w->pid))
+        if (w->pid != 0 && og_procs_gone(w->pid))
             og_ledger_exited(l, (int)w->row, w->pid, w->generation, usec);
     }
-    for (unsigned i = 0; i < OG_LEDGER_PROCESSES; i++) {
-        int32_t pid = LOAD(&l->processes[i].pid);
+    og_forked_sweep(&l->forked);
+}
 
-        if (pid > 0 && gone(pid))
-            forget(l, pid);
-    }
+og_forked_t *og_ledger_forked(og_ledger_t *l)
+{
+    return &l->forked;
 }
 
 /* --- In a worker. */
@@ -332,35 +304,6 @@ void og_ledger_end(og_request_t *cell)
     STORE(&cell->id, CELL_FREE);
 }
 
-/* --- In a process just forked. */
-
-void og_ledger_forked(og_ledger_t *l, pid_t pid, pid_t ppid, uint64_t usec)
-{
-    og_process_t *p = NULL;
-    int32_t old;
-
-    for (unsigned i = 0; i < PROCESSES_TRIED; i++) {
-        og_process_t *q = &l->processes[((unsigned)pid + i) % OG_LEDGER_PROCESSES];
-
-        old = LOAD(&q->pid);
-        if (old == 0 || old == pid || (old > 0 && gone(old))) {
-            p = q;
-            break;
-        }
-        if (old > 0 && (p == NULL || q->begun_usec < p->begun_usec))
-            p = q;
-    }
-    /* Another one may want the same place at this moment: the later one goes without. */
-    if (p == NULL || (old = LOAD(&p->pid)) == PROCESS_TAKEN ||
-        !__atomic_compare_exchange_n(&p->pid, &old, PROCESS_TAKEN, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_RELAXED))
-        return;
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    p->ppid = (int32_t)ppid;
-    p->begun_usec = usec;
-    STORE(&p->pid, (int32_t)pid);
-}
-
 /* --- In whoever asks. */
 
 /* Was there something that lived from then to then (0: still does) at that time? */
@@ -423,21 +366,6 @@ bool og_ledger_worker(const og_ledger_t *l, pid_t pid, pid_t tid, uint64_t usec,
     for (unsigned i = 0; i < l->slots + OG_LEDGER_OUSTED; i++) {
         if (living(l, nth_living(l, i), pid, out) && serves(out, pid) &&
             alive_at(out->started_usec, 0, usec, slack_usec))
-            return true;
-    }
-    return false;
-}
-
-bool og_ledger_process(const og_ledger_t *l, pid_t pid, og_process_t *out)
-{
-    for (unsigned i = 0; i < PROCESSES_TRIED; i++) {
-        const og_process_t *p = &l->processes[((unsigned)pid + i) % OG_LEDGER_PROCESSES];
-
-        if (LOAD(&p->pid) != pid)
-            continue;
-        *out = *p;
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (LOAD(&p->pid) == pid)
             return true;
     }
     return false;

@@ -3,14 +3,15 @@
  * requests they are in, the lately dead, and the other processes that httpd forked.
  *
  * Nobody locks and nobody allocates. A worker's entry is written by the master, a request by
- * the thread that serves it, a dead one by the master, a process by itself right after
- * fork(2). Readers copy, and look again whether what they copied is still the same thing.
+ * the thread that serves it, a dead one by the master. Readers copy, and look again whether what they copied is still the same thing.
  * No pointers: the memory is mapped by processes of several generations.
  *
  * Size: OG_LEDGER_CELL_BYTES a request cell, times slots and cells, and about 230 KiB for
  * the rest; pages that are never written cost nothing. */
 #ifndef OG_LEDGER_H
 #define OG_LEDGER_H
+
+#include "oomguard/forked.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +21,6 @@
 #define OG_LEDGER_CELL_BYTES 384
 #define OG_LEDGER_DEAD 128         /* the dead that are remembered */
 #define OG_LEDGER_DEAD_REQUESTS 4  /* of each, the oldest requests in flight */
-#define OG_LEDGER_PROCESSES 1024   /* forked processes that are remembered */
 #define OG_LEDGER_OUSTED 64        /* workers that live on after their slot was given away */
 
 /* A request in flight. Text is cut to fit, raw (escape it when you print it), and ends with
@@ -47,14 +47,6 @@ typedef struct {
     uint64_t ended_usec; /* 0 while it lives */
     og_request_t requests[OG_LEDGER_DEAD_REQUESTS]; /* oldest first */
 } og_worker_t;
-
-/* A process that httpd forked. It may be long gone, and another one have its pid: begun_usec,
- * of CLOCK_BOOTTIME as in /proc/PID/stat, tells them apart. */
-typedef struct {
-    int32_t pid;
-    int32_t ppid;
-    uint64_t begun_usec;
-} og_process_t;
 
 typedef struct og_ledger og_ledger_t;
 
@@ -97,10 +89,6 @@ og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, pid_t pi
 /* Frees it. */
 void og_ledger_end(og_request_t *cell);
 
-/* --- In any process after fork(2). Async-signal-safe. */
-
-void og_ledger_forked(og_ledger_t *l, pid_t pid, pid_t ppid, uint64_t usec);
-
 /* --- In whoever asks. */
 
 /* The worker that had this pid (or served a request with this thread id) at that time, give
@@ -109,8 +97,8 @@ void og_ledger_forked(og_ledger_t *l, pid_t pid, pid_t ppid, uint64_t usec);
 bool og_ledger_worker(const og_ledger_t *l, pid_t pid, pid_t tid, uint64_t usec,
                       uint64_t slack_usec, og_worker_t *out);
 
-/* The forked process that had this pid, the last one if there were several. */
-bool og_ledger_process(const og_ledger_t *l, pid_t pid, og_process_t *out);
+/* The other processes. */
+og_forked_t *og_ledger_forked(og_ledger_t *l);
 
 /* Requests that found no cell since the start. */
 uint64_t og_ledger_missed(const og_ledger_t *l);

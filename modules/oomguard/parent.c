@@ -66,7 +66,7 @@ static void after_fork(void)
         return;
     og_score_write_self(&helper_text);
     if (kept != NULL && kept->ledger != NULL)
-        og_ledger_forked(kept->ledger, getpid(), getppid(), parent_boot());
+        og_forked_add(og_ledger_forked(kept->ledger), getpid(), getppid(), parent_boot());
 }
 
 /* Another release of this module may have been here before, with another idea of this
@@ -238,8 +238,8 @@ static void tend(const og_procs_stat_t *st, void *ctx)
         og_ledger_slot(kept->ledger, st->pid) >= 0 ||
         og_score_read("/proc", st->pid, &now) != 0)
         return;
-    if (!og_ledger_process(kept->ledger, st->pid, &known))
-        og_ledger_forked(kept->ledger, st->pid, st->ppid, st->start_usec);
+    if (!og_forked_find(og_ledger_forked(kept->ledger), st->pid, &known))
+        og_forked_add(og_ledger_forked(kept->ledger), st->pid, st->ppid, st->start_usec);
     rule = rule_for(c, st->comm);
     if (rule == NULL && now != og_score_target(c->master, kept->base) &&
         now != og_score_target(c->worker, kept->base))

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +64,15 @@ int og_procs_stat(const char *proc, pid_t pid, og_procs_stat_t *st)
     snprintf(path, sizeof path, "%s/%d/stat", proc, (int)pid);
     n = og_file_read(path, text, sizeof text);
     return n < 0 ? (int)n : og_procs_parse(text, st);
+}
+
+bool og_procs_gone(pid_t pid)
+{
+    int saved = errno;
+    bool is = kill(pid, 0) != 0 && errno == ESRCH;
+
+    errno = saved;
+    return is;
 }
 
 bool og_procs_descends(const char *proc, pid_t pid, pid_t ancestor)

@@ -20,6 +20,10 @@ int og_procs_parse(const char *text, og_procs_stat_t *st);
 /* Reads it, with the files below proc (normally "/proc"). 0 or -errno; -ENOENT if it ended. */
 int og_procs_stat(const char *proc, pid_t pid, og_procs_stat_t *st);
 
+/* Is there no process with that pid any more? A zombie is one. Async-signal-safe, errno
+ * untouched. */
+bool og_procs_gone(pid_t pid);
+
 /* Is pid a child of ancestor, or a child's child, as far as parents are still there? */
 bool og_procs_descends(const char *proc, pid_t pid, pid_t ancestor);
 

@@ -203,7 +203,8 @@ static og_role_t role_of(const og_kmsg_kill_t *k, uint64_t usec, uint64_t slack,
         r->worker = w;
         return OG_ROLE_WORKER;
     }
-    if (og_ledger_process(self.ledger, k->pid, &forked) && is_still(&forked, k, usec, r)) {
+    if (og_forked_find(og_ledger_forked(self.ledger), k->pid, &forked) &&
+        is_still(&forked, k, usec, r)) {
         r->ppid = forked.ppid;
         return OG_ROLE_HELPER;
     }

@@ -2,7 +2,6 @@
 #include "oomguard/ledger.h"
 #include "unit.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -239,43 +238,6 @@ START_TEST(remembers_many_dead)
 }
 END_TEST
 
-START_TEST(knows_the_forked)
-{
-    og_process_t p;
-
-    og_ledger_forked(l, 500, 400, 10 * SEC);
-    ck_assert(og_ledger_process(l, 500, &p));
-    ck_assert_int_eq(p.ppid, 400);
-    ck_assert(p.begun_usec == 10 * SEC);
-    ck_assert(!og_ledger_process(l, 501, &p));
-    og_ledger_forked(l, 500, 401, 20 * SEC);
-    ck_assert(og_ledger_process(l, 500, &p));
-    ck_assert_int_eq(p.ppid, 401);
-    /* A worker is one, too, and is forgotten when the master sees its end. */
-    og_ledger_exited(l, -1, 500, 0, 30 * SEC);
-    ck_assert(!og_ledger_process(l, 500, &p));
-}
-END_TEST
-
-/* A thousand short-lived ones do not displace one that lives: this very process. */
-START_TEST(keeps_the_living_forked)
-{
-    og_process_t p;
-    pid_t dead = fork();
-
-    if (dead == 0)
-        _exit(0);
-    ck_assert_int_eq(waitpid(dead, NULL, 0), dead);
-    og_ledger_forked(l, getpid(), getppid(), SEC);
-    for (int i = 0; i < 20 * OG_LEDGER_PROCESSES; i++) {
-        errno = EDOM;
-        og_ledger_forked(l, 0x40000000 + i, 1, 2 * SEC);
-        ck_assert_int_eq(errno, EDOM);
-    }
-    ck_assert(og_ledger_process(l, getpid(), &p));
-}
-END_TEST
-
 START_TEST(sweeps)
 {
     og_worker_t w;
@@ -287,13 +249,15 @@ START_TEST(sweeps)
     ck_assert_int_eq(waitpid(dead, NULL, 0), dead);
     og_ledger_started(l, 0, dead, 0, SEC);
     og_ledger_started(l, 1, getpid(), 0, SEC);
-    og_ledger_forked(l, dead, 1, SEC);
-    og_ledger_forked(l, getpid(), 1, SEC);
+    og_forked_add(og_ledger_forked(l), dead, 1, SEC);
+    og_forked_add(og_ledger_forked(l), getpid(), 1, SEC);
     og_ledger_sweep(l, 2 * SEC);
-    ck_assert(!og_ledger_process(l, dead, &p));
-    ck_assert(og_ledger_process(l, getpid(), &p));
-    ck_assert_int_eq(og_ledger_slot(l, dead), -1);
     ck_assert_int_eq(og_ledger_slot(l, getpid()), 1);
+    ck_assert(!og_forked_find(og_ledger_forked(l), dead, &p));
+    ck_assert(og_forked_find(og_ledger_forked(l), getpid(), &p));
+    og_ledger_exited(l, 1, getpid(), 0, 2 * SEC); /* a worker is one of them */
+    ck_assert(!og_forked_find(og_ledger_forked(l), getpid(), &p));
+    ck_assert_int_eq(og_ledger_slot(l, dead), -1);
     ck_assert(!og_ledger_worker(l, dead, 0, 60 * SEC, 0, &w));
     ck_assert(og_ledger_worker(l, dead, 0, 2 * SEC, 0, &w));
 }
@@ -372,8 +336,6 @@ int main(void)
     tcase_add_test(tc, keeps_the_untold);
     tcase_add_test(tc, cuts_long_text);
     tcase_add_test(tc, remembers_many_dead);
-    tcase_add_test(tc, knows_the_forked);
-    tcase_add_test(tc, keeps_the_living_forked);
     tcase_add_test(tc, sweeps);
     tcase_add_test(tc, says_once_and_resumes);
     tcase_add_test(tc, is_never_torn);

@@ -1,0 +1,84 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+#include "oomguard/forked.h"
+#include "oomguard/procs.h"
+
+#include <stddef.h>
+
+/* How many places a process may look at before it takes somebody's. */
+#define TRIED 8
+
+#define TAKEN (-1) /* pid of an entry that is being written */
+
+#define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+
+static og_process_t *place(const og_forked_t *f, pid_t pid, unsigned nth)
+{
+    return (og_process_t *)&f->entries[((unsigned)pid + nth) % OG_FORKED_MAX];
+}
+
+static bool swap(og_process_t *p, int32_t from, int32_t to)
+{
+    return __atomic_compare_exchange_n(&p->pid, &from, to, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
+
+void og_forked_add(og_forked_t *f, pid_t pid, pid_t ppid, uint64_t usec)
+{
+    og_process_t *p = NULL;
+    int32_t was = TAKEN;
+
+    for (unsigned i = 0; i < TRIED; i++) {
+        og_process_t *q = place(f, pid, i);
+        int32_t old = LOAD(&q->pid);
+
+        if (old == TAKEN)
+            continue;
+        if (p == NULL || q->begun_usec < p->begun_usec) {
+            p = q; /* the oldest, should none be free */
+            was = old;
+        }
+        if (old == 0 || old == pid || og_procs_gone(old)) {
+            p = q;
+            was = old;
+            break;
+        }
+    }
+    /* Another one may want the same place at this moment: the later one goes without. */
+    if (p == NULL || !swap(p, was, TAKEN))
+        return;
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    p->ppid = (int32_t)ppid;
+    p->begun_usec = usec;
+    __atomic_store_n(&p->pid, (int32_t)pid, __ATOMIC_RELEASE);
+}
+
+bool og_forked_find(const og_forked_t *f, pid_t pid, og_process_t *out)
+{
+    for (unsigned i = 0; i < TRIED; i++) {
+        const og_process_t *p = place(f, pid, i);
+
+        if (LOAD(&p->pid) != pid)
+            continue;
+        *out = *p;
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (LOAD(&p->pid) == pid)
+            return true;
+    }
+    return false;
+}
+
+void og_forked_forget(og_forked_t *f, pid_t pid)
+{
+    for (unsigned i = 0; i < TRIED; i++)
+        swap(place(f, pid, i), (int32_t)pid, 0);
+}
+
+void og_forked_sweep(og_forked_t *f)
+{
+    for (unsigned i = 0; i < OG_FORKED_MAX; i++) {
+        int32_t pid = LOAD(&f->entries[i].pid);
+
+        if (pid > 0 && og_procs_gone(pid))
+            swap(&f->entries[i], pid, 0);
+    }
+}
