@@ -1,15 +1,13 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /* Feeds a fuzz target with files: a corpus, or what once made it crash. For compilers
  * that have no fuzzer. */
+#include "fuzz.h"
+
 #include <dirent.h>
 #include <errno.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void die(const char *path)
 {

@@ -1,19 +1,10 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /* /proc/PID/cgroup and /proc/PID/mountinfo, with a NUL between them. */
 #include "lib/cgroup.h"
+#include "fuzz.h"
 
 #include <errno.h>
-#include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                  \
-    do                                                                                   \
-        if (!(condition))                                                                \
-            abort();                                                                     \
-    while (0)
 
 static char *text_of(const uint8_t *data, size_t size)
 {

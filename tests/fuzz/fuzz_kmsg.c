@@ -2,17 +2,9 @@
 /* Raw records of /dev/kmsg, one after the other; lines that start with a space belong to
  * the record before them. A sequence number that steps back is a gap. */
 #include "oomguard/kmsg.h"
+#include "fuzz.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                  \
-    do                                                                                   \
-        if (!(condition))                                                                \
-            abort();                                                                     \
-    while (0)
 
 static void check_text(const char *text, size_t size)
 {

@@ -2,14 +2,12 @@
 /* A query string, and what must hold for whatever it says. The first line, if there is a
  * second, is OOMMaxSize. */
 #include "oom/plan.h"
+#include "fuzz.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define PAGE_BYTES 4096u
 #define LIMIT_BYTES ((uint64_t)128 << 20)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void must(bool so)
 {
