@@ -83,7 +83,6 @@ void watch_forever(server_rec *s, int fd, pid_t master, pid_t predecessor)
 
 /* --- watcher.c: in the master, the watcher's life */
 void watcher_start(apr_pool_t *p, server_rec *s);
-void watcher_stop(void);
 /* Starts it again if it died and its time has come. */
 void watcher_tick(server_rec *s);
 pid_t watcher_pid(void);

@@ -149,6 +149,12 @@ static void clear(og_ledger_t *l, const slot_t *of, pid_t pid)
     }
 }
 
+/* Those who have a slot, then those who had: slots + OG_LEDGER_OUSTED of them. */
+static const slot_t *nth_living(const og_ledger_t *l, unsigned i)
+{
+    return i < l->slots ? slot_of(l, i) : &l->ousted[i - l->slots];
+}
+
 /* --- In the master: the only one that writes slots, and so may read them as they are. */
 
 static slot_t *ousted_of(const og_ledger_t *l, pid_t pid)
@@ -215,7 +221,7 @@ void og_ledger_exited(og_ledger_t *l, int slot, pid_t pid, int generation, uint6
 void og_ledger_sweep(og_ledger_t *l, uint64_t usec)
 {
     for (unsigned i = 0; i < l->slots + OG_LEDGER_OUSTED; i++) {
-        const slot_t *w = i < l->slots ? slot_of(l, i) : &l->ousted[i - l->slots];
+        const slot_t *w = nth_living(l, i);
 
         if (w->pid != 0 && og_procs_gone(w->pid))
             og_ledger_exited(l, (int)w->row, w->pid, w->generation, usec);
@@ -232,14 +238,11 @@ og_forked_t *og_ledger_forked(og_ledger_t *l)
 
 int og_ledger_slot(const og_ledger_t *l, pid_t pid)
 {
-    const slot_t *w;
-
-    for (unsigned i = 0; i < l->slots; i++) {
-        if (LOAD(&slot_of(l, i)->pid) == pid)
-            return (int)i;
+    for (unsigned i = 0; i < l->slots + OG_LEDGER_OUSTED; i++) {
+        if (LOAD(&nth_living(l, i)->pid) == pid)
+            return (int)nth_living(l, i)->row;
     }
-    w = ousted_of(l, pid);
-    return w != NULL ? (int)w->row : -1;
+    return -1;
 }
 
 /* Readers need look no further than to the last cell that was ever taken. */
@@ -326,11 +329,6 @@ static bool living(const og_ledger_t *l, const slot_t *of, pid_t tid, og_worker_
     collect(l, of, pid, tid, out);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return LOAD(&of->pid) == pid;
-}
-
-static const slot_t *nth_living(const og_ledger_t *l, unsigned i)
-{
-    return i < l->slots ? slot_of(l, i) : &l->ousted[i - l->slots];
 }
 
 static bool buried(const og_ledger_t *l, uint32_t nth, og_worker_t *out)

@@ -3,8 +3,8 @@
  * requests they are in, the lately dead, and the other processes that httpd forked.
  *
  * Nobody locks and nobody allocates. A worker's entry is written by the master, a request by
- * the thread that serves it, a dead one by the master. Readers copy, and look again whether what they copied is still the same thing.
- * No pointers: the memory is mapped by processes of several generations.
+ * the thread that serves it, a dead one by the master. Readers copy, and look again whether
+ * what they copied is still the same thing. No pointers: the memory is mapped by processes of several generations.
  *
  * Size: OG_LEDGER_CELL_BYTES a request cell, times slots and cells, and about 230 KiB for
  * the rest; pages that are never written cost nothing. */
@@ -24,7 +24,8 @@
 #define OG_LEDGER_OUSTED 64        /* workers that live on after their slot was given away */
 
 /* A request in flight. Text is cut to fit, raw (escape it when you print it), and ends with
- * a NUL; a request whose host wants it untold has none. Times are microseconds of CLOCK_MONOTONIC throughout. */
+ * a NUL; a request whose host wants it untold has none. Times are microseconds of
+ * CLOCK_MONOTONIC throughout. */
 typedef struct {
     uint64_t id; /* 0: free; 1: being written; else a request */
     uint64_t begun_usec;

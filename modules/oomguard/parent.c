@@ -32,20 +32,22 @@ static pid_t master;
 /* What a fork does at once, prepared: see after_fork. */
 static og_score_text_t helper_text;
 
-uint64_t parent_now(void)
+static uint64_t usec_of(clockid_t clock)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t parent_now(void)
+{
+    return usec_of(CLOCK_MONOTONIC_COARSE);
 }
 
 uint64_t parent_boot(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    return usec_of(CLOCK_BOOTTIME);
 }
 
 guard_retained_t *parent_retained(void)

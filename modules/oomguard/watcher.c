@@ -173,10 +173,28 @@ void watcher_tick(server_rec *s)
         launch(s);
 }
 
+static void stop(void)
+{
+    pid_t pid = watch.proc.pid;
+
+    watch.due_usec = 0;
+    if (pid == 0)
+        return;
+    watch.proc.pid = 0;
+    kill(pid, WATCH_FINISH);
+    for (int msec = 0; msec < STOP_MSEC; msec += 2) {
+        if (waitpid(pid, NULL, WNOHANG) != 0)
+            return;
+        usleep(2000);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
 static apr_status_t stop_cleanup(void *data)
 {
     if (getpid() == watch.master)
-        watcher_stop();
+        stop();
     return APR_SUCCESS;
 }
 
@@ -197,22 +215,4 @@ void watcher_start(apr_pool_t *p, server_rec *s)
     watch.server = s;
     apr_pool_cleanup_register(p, NULL, stop_cleanup, apr_pool_cleanup_null);
     launch(s);
-}
-
-void watcher_stop(void)
-{
-    pid_t pid = watch.proc.pid;
-
-    watch.due_usec = 0;
-    if (pid == 0)
-        return;
-    watch.proc.pid = 0;
-    kill(pid, WATCH_FINISH);
-    for (int msec = 0; msec < STOP_MSEC; msec += 2) {
-        if (waitpid(pid, NULL, WNOHANG) != 0)
-            return;
-        usleep(2000);
-    }
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
 }
