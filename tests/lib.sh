@@ -55,10 +55,10 @@ packages_of () {
     run-deb)
         # rotatelogs is in apache2-utils.
         echo "$(packages_of demo deb)" apache2-utils check python3 python3-pytest valgrind libc6-dbg \
-            procps xz-utils shellcheck ;;
+            procps xz-utils shellcheck mandoc ;;
     run-rpm)
         echo "$(packages_of demo rpm)" check-devel python3 python3-pytest valgrind \
-            procps-ng xz libasan libubsan ShellCheck ;;
+            procps-ng xz libasan libubsan ShellCheck mandoc ;;
     fresh-deb)
         echo mmdebstrap ;;
     *)
