@@ -163,40 +163,54 @@ static int read_file(oom_meal_t *m, size_t len)
     return 0;
 }
 
-static void *wait_at_gate(void *meal)
-{
-    oom_meal_t *m = meal;
+/* What a thread finds at the lowest end of its stack, which grows down and never reaches
+ * it. */
+typedef struct {
+    oom_meal_t *meal;
+    pthread_t before; /* the thread that was started before it, if any */
+    bool first;
+} waiter_t;
 
-    pthread_mutex_lock(&m->lock);
-    while (!m->open)
-        pthread_cond_wait(&m->gate, &m->lock);
-    pthread_mutex_unlock(&m->lock);
+static void *wait_at_gate(void *stack)
+{
+    waiter_t w;
+
+    memcpy(&w, stack, sizeof w);
+    pthread_mutex_lock(&w.meal->lock);
+    while (!w.meal->open)
+        pthread_cond_wait(&w.meal->gate, &w.meal->lock);
+    pthread_mutex_unlock(&w.meal->lock);
+    if (!w.first)
+        pthread_join(w.before, NULL);
     return NULL;
 }
 
-/* A thread whose stack is these bytes. Its id goes to their lowest end, which the stack,
- * growing down, never reaches. No signal may choose it for one of httpd's handlers. */
+/* A thread whose stack is these bytes. Each joins the one before it, so that the last one
+ * is all there is to remember: older C libraries (glibc 2.31) empty even a stack they
+ * were given when its thread ends. No signal may choose it for one of httpd's handlers.
+ */
 static int start_thread(oom_meal_t *m, char *stack, size_t len)
 {
+    waiter_t w = { m, m->newest, !m->threads };
     pthread_attr_t attr;
-    pthread_t id;
     sigset_t all, before;
     int rc = pthread_attr_init(&attr);
 
     if (rc != 0)
         return failed(m, "pthread_attr_init", rc);
+    memcpy(stack, &w, sizeof w);
     rc = pthread_attr_setstack(&attr, stack, len);
     if (rc == 0) {
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        rc = pthread_create(&id, &attr, wait_at_gate, m);
+        rc = pthread_create(&w.before, &attr, wait_at_gate, stack);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     pthread_attr_destroy(&attr);
-    memset(stack, 0, sizeof id);
     if (rc != 0)
         return failed(m, "pthread_create", rc);
-    memcpy(stack, &id, sizeof id);
+    m->newest = w.before;
+    m->threads = true;
     return 0;
 }
 
@@ -222,21 +236,8 @@ static void join_threads(oom_meal_t *m)
     m->open = true;
     pthread_cond_broadcast(&m->gate);
     pthread_mutex_unlock(&m->lock);
-    for (oom_table_t *t = m->first; t != NULL; t = t->next) {
-        for (size_t i = 0; i < t->used; i++) {
-            const oom_chunk_t *c = &t->chunk[i];
-
-            for (size_t off = 0; c->at != NULL && off < c->len;
-                 off += OOM_MEAL_STACK_BYTES) {
-                pthread_t id, none;
-
-                memset(&none, 0, sizeof none);
-                memcpy(&id, c->at + off, sizeof id);
-                if (memcmp(&id, &none, sizeof id) != 0)
-                    pthread_join(id, NULL);
-            }
-        }
-    }
+    if (m->threads)
+        pthread_join(m->newest, NULL);
 }
 
 static void give_back(oom_meal_t *m)

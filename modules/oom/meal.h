@@ -41,6 +41,8 @@ typedef struct oom_meal {
     pthread_mutex_t lock;    /* kind=thread: what the threads wait at */
     pthread_cond_t gate;
     bool open;
+    bool threads;     /* there is at least one, */
+    pthread_t newest; /* and this was started last */
     uint64_t noise[OOM_MEAL_PAGE_BYTES / sizeof(uint64_t)];
     char scratch[OOM_MEAL_READ_BYTES]; /* untouched unless kind=file */
 } oom_meal_t;

@@ -1,0 +1,88 @@
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+# shellcheck shell=sh
+# What a guest boots: the root of a Debian release with httpd, what the suite needs to be built
+# there, and a kernel. Sourced by tests/vm/run, after tests/lib.sh.
+
+# What the guest runs, and what the suite is built with in a chroot of the same root. No udev
+# and no D-Bus: systemctl reaches systemd by its private socket, and devtmpfs has the devices.
+GUEST_PACKAGES=systemd,systemd-sysv,apache2,libapache2-mod-wsgi-py3,curl,procps,util-linux
+BUILD_PACKAGES=apache2-dev,gcc,libc6-dev,make,pkg-config,check,xz-utils
+
+# The archive that apt gets the running release from, as "[options] URI". Of a release only
+# the point releases are taken: its archive of updates drops what it has just announced.
+debian_archive () {
+    # shellcheck disable=SC2016 # apt's own variables
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' \
+        2>/dev/null | awk -v release="$VERSION_CODENAME" '
+            $2 == release && $3 == "main" { print $1; exit }'
+}
+
+# image_make RELEASE: sets IMAGE, a folder with root/, root.ext4 and vmlinuz. Made anew every
+# month, or when this file changes. 0, or 1 with a sentence on stderr.
+image_make () {
+    IMAGE=$CACHE/vm-$1-$(date +%Y-%m)-$(cat "$TOP/tests/vm/image.sh" "$TOP/tests/vm/guest.service" \
+        | cksum | cut -d' ' -f1)
+    [ ! -s "$IMAGE/root.ext4" ] || return 0
+    rm -rf "$CACHE/vm-$1"-*
+    mkdir -m 700 "$IMAGE" || return 1
+    archive=$(debian_archive)
+    if [ -z "$archive" ]; then
+        echo "apt knows no archive of $VERSION_CODENAME here" >&2
+        return 1
+    fi
+    # How this machine reaches its mirror: proxies and the like.
+    apt-config dump | grep '^Acquire::' >"$IMAGE/apt.conf"
+    # shellcheck disable=SC2016 # for the hook's shell
+    mmdebstrap --quiet --variant=minbase --include="$GUEST_PACKAGES,$BUILD_PACKAGES" \
+        --aptopt="$IMAGE/apt.conf" --aptopt='APT::Install-Recommends "false"' \
+        --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --customize-hook='cd "$1/tmp" && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG \
+            && export APT_CONFIG && apt-get -q download $(apt-cache depends linux-image-cloud-amd64 \
+            | sed -n "s/.*Depends: \(linux-image-[0-9][^ ]*\).*/\1/p" | head -n 1)' \
+        "$1" "$IMAGE/root" "deb $archive $1 main" || {
+        echo "mmdebstrap could not make a $1: not on the mirror, or no key for it?" >&2
+        rm -rf "$IMAGE"
+        return 1
+    }
+    image_kernel && image_configure && image_pack && return 0
+    rm -rf "$IMAGE"
+    return 1
+}
+
+# The kernel has NVMe and ext4 built in: no initrd, and of its modules none is needed.
+image_kernel () {
+    dpkg-deb --fsys-tarfile "$IMAGE"/root/tmp/linux-image-*.deb \
+        | tar -C "$IMAGE" -x --strip-components=2 --wildcards --transform 's,vmlinuz-.*,vmlinuz,' \
+            './boot/vmlinuz-*'
+    rm -f "$IMAGE"/root/tmp/linux-image-*.deb
+    [ -s "$IMAGE/vmlinuz" ] || { echo "no kernel found in its package" >&2; return 1; }
+}
+
+image_configure () (
+    cd "$IMAGE/root" || exit 1
+    cp "$TOP/tests/vm/guest.service" etc/systemd/system/ \
+        && ln -s ../guest.service etc/systemd/system/multi-user.target.wants/guest.service || exit 1
+    # What would wait for devices that nobody announces without udev, or disturb a measurement.
+    for unit in getty.target getty@.service serial-getty@.service systemd-logind.service \
+        apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+        e2scrub_reap.service fstrim.timer systemd-tmpfiles-clean.timer \
+        apache-htcacheclean.service logrotate.timer; do
+        ln -sf /dev/null "etc/systemd/system/$unit"
+    done
+    mkdir -p etc/systemd/journald.conf.d mnt build \
+        && printf '[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\n' \
+            >etc/systemd/journald.conf.d/guest.conf || exit 1
+    echo guest >etc/hostname
+    echo '127.0.0.1 localhost guest' >etc/hosts
+    : >etc/fstab
+    echo 0123456789abcdef0123456789abcdef >etc/machine-id
+    echo 'ServerName localhost' >etc/apache2/conf-enabled/guest.conf
+)
+
+image_pack () {
+    # Complete or not there at all.
+    truncate -s 1G "$IMAGE/root.new" \
+        && mkfs.ext4 -q -F -O ^has_journal,^metadata_csum -m 0 -d "$IMAGE/root" "$IMAGE/root.new" \
+        && mv "$IMAGE/root.new" "$IMAGE/root.ext4"
+}
