@@ -61,6 +61,8 @@ packages_of () {
             procps-ng xz libasan libubsan ShellCheck mandoc ;;
     fresh-deb)
         echo mmdebstrap ;;
+    vm-deb)
+        echo mmdebstrap qemu-system-x86 e2fsprogs ;;
     *)
         return 1 ;;
     esac

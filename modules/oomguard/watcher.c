@@ -99,9 +99,9 @@ static int open_log(server_rec *s)
         if (og_ledger_first(ledger, SAID_NO_KMSG))
             ap_log_error(APLOG_MARK, level, errno, s,
                          "OG0301: can't read /dev/kmsg, so kills will not be reported. It "
-                         "takes root or CAP_SYSLOG, and in a systemd unit "
-                         "ProtectKernelLogs=no and PrivateDevices=no; \"OOMGuardWatch off\" "
-                         "silences this");
+                         "takes root or CAP_SYSLOG; where the systemd unit forbids it, the "
+                         "drop-in oomguard.conf has the lines that allow it, as comments; "
+                         "\"OOMGuardWatch off\" silences this");
         return -1;
     }
     lseek(fd, 0, SEEK_SET);

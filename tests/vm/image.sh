@@ -65,6 +65,9 @@ image_configure () (
         && ln -s ../guest.service etc/systemd/system/multi-user.target.wants/guest.service || exit 1
     # What would wait for devices that nobody announces without udev, or disturb a measurement.
     for unit in getty.target getty@.service serial-getty@.service systemd-logind.service \
+        sys-kernel-debug.mount sys-kernel-tracing.mount dev-hugepages.mount dev-mqueue.mount \
+        systemd-modules-load.service systemd-random-seed.service systemd-sysusers.service \
+        systemd-update-utmp.service systemd-update-utmp-runlevel.service \
         apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
         e2scrub_reap.service fstrim.timer systemd-tmpfiles-clean.timer \
         apache-htcacheclean.service logrotate.timer; do

@@ -4,14 +4,19 @@
 # a user would unpack. Sourced by tests/vm/run, after image.sh.
 
 # suite_make NAME: sets SUITE, a folder with suite.tar, which is what "make install" installs in
-# $IMAGE. Built anew when a source has changed.
+# $IMAGE, from the tarball in $BUILD/werror. Made again when a source has changed; a second build
+# finds the first one's objects.
 suite_make () {
     SUITE=$BUILD/vm-$1
-    sum=$IMAGE\ $(cd "$SRC" && tr '\n' '\0' <"$BUILD/files" | xargs -0 cksum | cksum)
+    if [ "$IMAGE" != "$(cat "$SUITE/image" 2>/dev/null)" ]; then
+        rm -rf "$SUITE"
+        mkdir "$SUITE" "$SUITE/objects" && echo "$IMAGE" >"$SUITE/image" || return 1
+    fi
+    sum=$(cd "$SRC" && tr '\n' '\0' <"$BUILD/files" | xargs -0 cksum | cksum)
     [ "$sum" != "$(cat "$SUITE/made" 2>/dev/null)" ] || return 0
-    rm -rf "$SUITE"
-    mkdir "$SUITE" || return 1
-    make -s -C "$BUILD/werror" dist && tar -C "$SUITE" -xJf "$BUILD"/werror/mod_oom-*.tar.xz || return 1
+    rm -rf "$SUITE/made" "$SUITE/src" "$SUITE/root"
+    mkdir "$SUITE/src" \
+        && tar -C "$SUITE/src" --strip-components=1 -xJf "$BUILD"/werror/mod_oom-*.tar.xz || return 1
     # A mount namespace of its own: the mounts are gone when it ends.
     # shellcheck disable=SC2016 # for the inner shells
     unshare -m --propagation private -- sh -ec '
@@ -19,11 +24,11 @@ suite_make () {
         mount -t proc proc "$1/proc"
         mount --rbind /dev "$1/dev"
         exec chroot "$1" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -ec "
-            cd /build/mod_oom-*
-            ./configure -q --enable-werror
+            cd /build/objects
+            [ -f Makefile ] || ../src/configure -q -C --enable-werror
             make -s -j $2
             make -s -j $2 check || { cat test-suite.log; exit 1; }
             make -s install DESTDIR=/build/root"
         ' "$SUITE" "$IMAGE/root" "$(nproc)" || return 1
-    tar -C "$SUITE/root" -cf "$SUITE/suite.tar" . && printf '%s\n' "$sum" >"$SUITE/made"
+    tar -C "$SUITE/root" -cf "$SUITE/suite.tar" . && echo "$sum" >"$SUITE/made"
 }

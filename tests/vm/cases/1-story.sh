@@ -1,0 +1,42 @@
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+# shellcheck shell=sh disable=SC2154,SC2086 # guest.sh sets the names; none has a space
+# The story that this suite comes from: one killed worker stops the service. With the drop-in
+# it goes on.
+
+# Some distributions ship OOMPolicy=continue themselves: the manager's default is set explicitly,
+# and sorts before the suite's drop-in.
+dropin 10-manager OOMPolicy=stop
+limit 128
+file=$(suite_dropin)
+mv "$file" /run/oomguard.conf
+start
+check "OOMPolicy=stop: is in force" shows OOMPolicy stop
+check "OOMPolicy=stop: the visit to /oom breaks off" visit ""
+check "OOMPolicy=stop: the service has failed" eventually shows ActiveState failed
+check "OOMPolicy=stop: systemd says why" shows Result oom-kill
+check "OOMPolicy=stop: the master is gone" fails test -d "/proc/$master"
+check "OOMPolicy=stop: the next request is refused" refuses
+
+mv /run/oomguard.conf "$file"
+systemctl reset-failed $SERVICE
+mark
+: >$LOG
+start
+check "drop-in: systemd has read it" grep -qxF "$file" <<END
+$(show DropInPaths | tr ' ' '\n')
+END
+check "drop-in: OOMPolicy=continue is in force" shows OOMPolicy continue
+check "drop-in: the visit to /oom breaks off" visit ""
+check "drop-in: the kernel has counted the kill" eventually event oom_kill 1
+check "drop-in: systemd knows of it" eventually sh -c \
+    "journalctl -q --no-pager -o cat -u $SERVICE | grep -q 'killed by the OOM killer'"
+check "drop-in: the guard has told every kill" eventually all_told
+check "drop-in: and the request" grep -q 'OG0101: .*request "GET" "/oom"' $LOG
+check "drop-in: the killed is not the master" fails grep -qx "$master" <<END
+$(killed)
+END
+check "drop-in: the service is active" shows ActiveState active
+check "drop-in: and never failed" shows Result success
+check "drop-in: systemd has restarted nothing" shows NRestarts 0
+check "drop-in: the master is the same" same_master
+check "drop-in: the next request is served" serves

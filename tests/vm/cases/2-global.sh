@@ -1,0 +1,60 @@
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+# shellcheck shell=sh disable=SC2154,SC2086 # guest.sh sets the names; none has a space
+# The machine runs out of memory, not a cgroup: the scores decide who dies. A bystander that is
+# larger than the worker is killed without the guard, and lives with it.
+
+# A machine that drops its programs' pages for want of memory reads them again and again, and
+# spends minutes before it gives up. Here they stay.
+programs=$(cat /proc/[0-9]*/maps | sed -n 's,^[^/]* \(/usr/[^ ]*\)$,\1,p' | sort -u)
+# shellcheck disable=SC2086 # words are meant
+systemd-run -q --unit programs -p OOMScoreAdjust=-1000 -p LimitMEMLOCK=infinity python3 -c '
+import ctypes, mmap, sys, time
+ctypes.CDLL(None).mlockall(3)  # what is mapped now, and from now on
+hold = [mmap.mmap(open(f, "rb").fileno(), 0, prot=mmap.PROT_READ) for f in sys.argv[1:]]
+time.sleep(3600)' $programs /usr/bin/curl
+
+# Holds $1 KiB. Ends the one before.
+bystander () {
+    systemctl stop bystander 2>/dev/null
+    systemctl reset-failed bystander 2>/dev/null
+    systemd-run -q --unit bystander -p OOMPolicy=continue python3 -c \
+        'import sys, time; hold = b"x" * (int(sys.argv[1]) * 1024); time.sleep(3600)' "$1"
+}
+
+# The bystander has $1 KiB.
+holds () {
+    rss=$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' \
+        "/proc/$(systemctl show bystander -p MainPID --value)/status" 2>/dev/null)
+    [ "${rss:-0}" -ge "$1" ]
+}
+
+# Too much for both, and less than the bystander has.
+squeeze () {
+    bystander 0
+    free=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+    large=$((free * 60 / 100))
+    bystander $large
+    eventually holds $large || return 1
+    note "$free KiB are free; the bystander has $large of them"
+    visit "?size=$((free * 55 / 100))K&hold=1"
+}
+
+echo 'OOMGuard Off' | conf
+start
+check "without the guard: the worker goes on" fails squeeze
+check "without the guard: the bystander is killed" fails holds "$large"
+check "without the guard: as the kernel says" test "$(kills)" = 1
+
+afresh
+start
+check "the visit to /oom breaks off" squeeze
+check "the bystander lives" holds "$large"
+check "the guard has told every kill" eventually all_told
+check "and that it was the machine's memory" grep -q 'OG0101: .*the machine is out of memory' $LOG
+check "the kernel has counted the kill in the unit" event oom_kill 1
+check "and no limit of the unit" event oom 0
+check "the master is the same" same_master
+check "the service is active" shows ActiveState active
+check "the next request is served" serves
+systemctl stop bystander
+systemctl stop programs

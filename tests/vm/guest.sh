@@ -1,0 +1,203 @@
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+# shellcheck shell=sh
+# Runs in the guest, as root and as a service of its own; what it prints goes to the host (TAP).
+# The suite is installed here as its README says, and each case starts from the service as the
+# distribution ships it.
+
+export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin SYSTEMD_PAGER='' SYSTEMD_COLORS=0
+
+SERVICE=apache2.service
+CGROUP=/sys/fs/cgroup/system.slice/$SERVICE
+LOG=/var/log/apache2/error.log
+CONF=/etc/apache2/conf-enabled/zz-case.conf
+DROPINS=/run/systemd/system/$SERVICE.d
+number=0
+
+# --- TAP.
+
+# check WHAT COMMAND...: the command proves it.
+check () {
+    what=$1
+    shift
+    number=$((number + 1))
+    if "$@"; then
+        echo "ok $number - $CASE: $what"
+    else
+        echo "not ok $number - $CASE: $what"
+        echo "# $*"
+        evidence
+    fi
+}
+
+note () {
+    echo "# $*"
+}
+
+evidence () {
+    {
+        systemctl show $SERVICE -p ActiveState,SubState,Result,MainPID,NRestarts,OOMPolicy \
+            | tr '\n' ' '
+        printf '\n--- error log\n'
+        tail -n 12 $LOG
+        echo "--- kernel"
+        kernel_lines | tail -n 12
+        echo "--- journal"
+        journalctl -q --no-pager -o cat -u $SERVICE | tail -n 8
+    } 2>&1 | cut -c1-600 | sed 's/^/#   /'
+}
+
+# eventually COMMAND...: becomes true within 30 seconds, which under emulation are few.
+eventually () {
+    end=$(($(date +%s) + 30))
+    until "$@"; do
+        [ "$(date +%s)" -lt $end ] || return 1
+        sleep 0.2
+    done
+}
+
+fails () {
+    ! "$@"
+}
+
+# --- The service.
+
+# The suite's drop-in, wherever "make install" has put it.
+suite_dropin () {
+    tar -tf /mnt/suite.tar | sed -n "s,^\./\(.*/$SERVICE\.d/oomguard\.conf\)$,/\1,p"
+}
+
+# dropin NAME LINE...: drop-ins count in the order of their names, whatever their folders.
+dropin () {
+    name=$1
+    shift
+    mkdir -p "$DROPINS"
+    { echo '[Service]'; printf '%s\n' "$@"; } >"$DROPINS/$name.conf"
+}
+
+limit () {
+    dropin zz-limit "MemoryMax=$1M" MemorySwapMax=0
+}
+
+conf () {
+    cat >"$CONF"
+}
+
+# Everything as the distribution and "make install" have it; the log and the scores too.
+afresh () {
+    systemctl stop $SERVICE
+    systemctl reset-failed $SERVICE 2>/dev/null
+    rm -rf "$DROPINS" "$CONF" $LOG
+    systemctl daemon-reload
+    mark
+}
+
+start () {
+    systemctl daemon-reload
+    systemctl restart $SERVICE
+    eventually serves
+    master=$(show MainPID)
+}
+
+show () {
+    systemctl show $SERVICE -p "$1" --value
+}
+
+shows () {
+    [ "$(show "$1")" = "$2" ]
+}
+
+get () {
+    curl -s -m 20 -o /dev/null -w '%{http_code}' "http://127.0.0.1$1"
+}
+
+serves () {
+    [ "$(get /)" = 200 ]
+}
+
+refuses () {
+    [ "$(get /)" = 000 ]
+}
+
+same_master () {
+    shows MainPID "$master" && [ -d "/proc/$master" ]
+}
+
+# visit QUERY: 0 if the connection broke off, which is how a visitor sees a worker's death.
+visit () {
+    curl -s -N -m 120 -o /dev/null "http://127.0.0.1/oom$1"
+    case $? in
+    18 | 52 | 56) return 0 ;; # cut off; nothing at all; reset
+    *) return 1 ;;
+    esac
+}
+
+# --- Witnesses.
+
+# What the kernel writes from here on belongs to what is done from here on. Its log goes on
+# over all cases; facility "kern" leaves out what systemd says there.
+mark () {
+    seen=$(dmesg | wc -l)
+}
+
+kernel_lines () {
+    dmesg | tail -n +$((seen + 1)) \
+        | grep -E 'invoked oom-killer|oom-kill:|Killed process|are going to be killed'
+}
+
+# The pids the kernel says it killed since the mark. With memory.oom.group it says the first
+# one twice.
+killed () {
+    kernel_lines | sed -n 's/.*Killed process \([0-9]*\) .*/\1/p' | sort -u
+}
+
+kills () {
+    killed | wc -l
+}
+
+told () {
+    grep -c OG0101 $LOG
+}
+
+# A line of the error log for each kill, with its pid.
+all_told () {
+    [ "$(kills)" -gt 0 ] && [ "$(told)" = "$(kills)" ] || return 1
+    for pid in $(killed); do
+        grep -q "OG0101: .* $pid " $LOG || return 1
+    done
+}
+
+# said TAG TIMES
+said () {
+    [ "$(grep -c "$1:" $LOG)" = "$2" ]
+}
+
+event () {
+    [ "$(sed -n "s/^$1 //p" $CGROUP/memory.events)" -ge "$2" ]
+}
+
+score () {
+    cat "/proc/$1/oom_score_adj"
+}
+
+# --- All of it.
+
+version () {
+    systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p'
+}
+
+where="Linux $(uname -r), systemd $(version), $(apache2 -v | sed -n '1s,.*Apache/\([0-9.]*\).*,httpd \1,p')"
+note "$where, up in $(cut -d' ' -f1 /proc/uptime) s"
+systemctl stop $SERVICE
+tar -C / --keep-directory-symlink --no-overwrite-dir -xf /mnt/suite.tar
+a2enmod -q oom oomguard >/dev/null
+systemctl daemon-reload
+while read -r CASE <&3; do
+    began=$(date +%s)
+    note "$CASE on $where"
+    afresh
+    # shellcheck source=/dev/null
+    . /mnt/cases/[0-9]-"$CASE".sh
+    note "$CASE took $(($(date +%s) - began)) s"
+done 3</mnt/wanted
+dd if=/dev/kmsg of=/dev/ttyS2 bs=8192 iflag=nonblock status=none 2>/dev/null
+echo "1..$number"
