@@ -44,7 +44,7 @@ END_TEST
 /* Where all neighbours live, the one that was there first goes. */
 START_TEST(displaces_the_oldest)
 {
-    enum { LIVING = 8 };
+    enum { LIVING = 8, NEW = 0x40000000 }; /* a pid that none of them can have */
     pid_t pids[LIVING];
     og_process_t p;
 
@@ -54,12 +54,12 @@ START_TEST(displaces_the_oldest)
             _exit(0);
         }
         /* As if it were a neighbour. */
-        forked.entries[(1000 + i) % OG_FORKED_MAX] =
+        forked.entries[(NEW + i) % OG_FORKED_MAX] =
             (og_process_t){ pids[i], 1, (uint64_t)(i == 5 ? 1 : 10 + i) };
     }
-    og_forked_add(&forked, 1000, 7, 99);
-    ck_assert(og_forked_find(&forked, 1000, &p));
-    ck_assert_int_eq(forked.entries[1005 % OG_FORKED_MAX].pid, 1000);
+    og_forked_add(&forked, NEW, 7, 99);
+    ck_assert(og_forked_find(&forked, NEW, &p));
+    ck_assert_int_eq(forked.entries[(NEW + 5) % OG_FORKED_MAX].pid, NEW);
     for (int i = 0; i < LIVING; i++) {
         kill(pids[i], SIGKILL);
         waitpid(pids[i], NULL, 0);
