@@ -56,6 +56,11 @@ make_httpd () {
     createrepo_c -q "$FEDORA/run" && createrepo_c -q "$FEDORA/build"
 }
 
+# The macros that httpd-devel brings.
+fedora_macros () {
+    rpm2cpio "$FEDORA"/build/httpd-devel-*.rpm | cpio -i --quiet --to-stdout '*/macros.httpd'
+}
+
 # Sets FEDORA. All that it is made of is in its name: another recipe, another httpd, a week
 # later, and it is made anew.
 make_fedora () {

@@ -43,11 +43,13 @@ same () {
     diff -u "$1" "$2"
 }
 
-# rpm_home MACROS...: a home for rpm, dnf and gpg, with macros on top of the distribution's.
+# rpm_home MACROS: a home for rpm, dnf and gpg, with macros on top of the distribution's. Also
+# the database is none of this machine's; below a root it has the same path.
 rpm_home () {
     HOME=$TMP/home
     export HOME
-    mkdir -m 700 "$HOME" && cat "$@" >"$HOME/.rpmmacros"
+    mkdir -m 700 "$HOME" && cp "$1" "$HOME/.rpmmacros"
+    echo "%_dbpath $TMP/rpmdb" >>"$HOME/.rpmmacros"
     # No plugin of the machine's, and what a repository has changed is to be seen at once.
     printf '[main]\ngpgcheck=1\nplugins=0\nmetadata_expire=0\n' >"$HOME/dnf.conf"
 }
@@ -112,7 +114,7 @@ no_warnings () {
     same /dev/null "$TMP/warnings"
 }
 
-# All of that, and rpmlint's word.
+# prove_packages FOLDER SRPM: all of that, and rpmlint's word.
 prove_packages () {
     for p in mod_oom mod_oomguard; do
         prove "$p: files, modes, flags and owners are those of tests/rpm/$p.files" \
@@ -124,5 +126,5 @@ prove_packages () {
     done
     prove "rpmlint finds nothing but what rpm/rpmlint.toml has a reason for" \
         rpmlint -c "$TOP/rpm/rpmlint.toml" "$(rpm_of "$1" mod_oom)" "$(rpm_of "$1" mod_oomguard)" \
-        "$(find "$1" -name '*.src.rpm')"
+        "$2"
 }
