@@ -4,7 +4,7 @@
 # Proofs, and rpm kept to itself. Sourced after tests/lib.sh, with $TMP as the folder for all
 # that is thrown away.
 
-failed=0
+failed=''
 
 # prove WHAT COMMAND...: one line that says whether COMMAND succeeds, and how it ended if not.
 prove () {
@@ -16,13 +16,19 @@ prove () {
     fi
     echo "not ok - $what"
     tail -n 40 "$TMP/log" | sed 's/^/    /'
-    failed=$((failed + 1))
+    failed="$failed
+  $what"
     return 1
 }
 
 # need WHAT COMMAND...: a proof without which there is nothing to go on with.
 need () {
     prove "$@" || exit 1
+}
+
+# The last line of a script: its status, and all that failed in one place.
+all_proven () {
+    [ -z "$failed" ] || { echo "Not proven:$failed"; return 1; }
 }
 
 # refused REASON COMMAND...: COMMAND fails, and says why in words that match REASON.
@@ -110,7 +116,7 @@ right_loadmodule () {
 
 # In the log of a build, of the compiler and the linker. libtool has one for whoever installs.
 no_warnings () {
-    grep -n 'warning: ' "$1" | grep -v 'libtool: warning: remember to run' >"$TMP/warnings"
+    grep -n ': warning: ' "$1" | grep -v 'libtool: warning: remember to run' >"$TMP/warnings"
     same /dev/null "$TMP/warnings"
 }
 
