@@ -11,7 +11,7 @@ new_key () {
     gpg --batch --quiet --passphrase '' --quick-gen-key "$1" rsa2048 sign never
 }
 
-# project_of PROJECT KEY: the public key, and the file that "dnf copr enable" fetches.
+# new_project PROJECT KEY: the public key, and the file that "dnf copr enable" fetches.
 new_project () {
     project=$TMP/www/results/owner/$1
     mkdir -p "$project/$CHROOT" && gpg --batch --armor --export "$2" >"$project/pubkey.gpg" \
@@ -46,7 +46,7 @@ publish () {
 
 # Sets URL and SERVER.
 serve () {
-    find_httpd || return 1
+    find_httpd && mkdir "$TMP/www" || return 1
     port=$(free_port) || return 1
     URL=http://127.0.0.1:$port
     {
@@ -66,7 +66,7 @@ serve () {
     n=0
     until curl -s -m 1 -o /dev/null "$URL/"; do
         n=$((n + 1))
-        if [ $n -gt 100 ] || ! kill -0 $SERVER; then
+        if [ $n -gt 100 ] || ! kill -0 "$SERVER" 2>/dev/null; then
             cat "$TMP/server.out" "$TMP/server.log"
             return 1
         fi

@@ -24,12 +24,11 @@ fetch_httpd () {
     return 1
 }
 
-# The names that BuildRequires have, and that tests/rpm/names or we know of.
 build_requires () {
     sed -n 's/^BuildRequires: *\([^ ]*\).*/\1/p' "$TOP/rpm/mod_oom.spec.in"
 }
 
-# names_of COLUMN: Fedora's name (1), or Debian's (2-), of those that are required.
+# names_of COLUMN: of tests/rpm/names, where a BuildRequires is in column 1.
 names_of () {
     build_requires | sort >"$FEDORA/required"
     grep -v '^#' "$TOP/tests/rpm/names" | sort | join - "$FEDORA/required" | cut -d' ' -f"$1"
