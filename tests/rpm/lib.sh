@@ -116,6 +116,7 @@ right_loadmodule () {
 
 # In the log of a build, of the compiler and the linker. libtool has one for whoever installs.
 no_warnings () {
+    grep -q -e '-Wall' "$1" || { echo "no compiler was run in $1"; return 1; }
     grep -n ': warning: ' "$1" | grep -v 'libtool: warning: remember to run' >"$TMP/warnings"
     same /dev/null "$TMP/warnings"
 }

@@ -47,12 +47,12 @@ unit_said () {
     rm -rf "$TMP/units"
     mkdir -p "$units" "$TMP/units/usr/sbin" && cp "$1/usr/sbin/httpd" "$TMP/units/usr/sbin" \
         && cp -a /lib/systemd/system/*.target "$1/usr/lib/systemd/system/." "$units" || return 1
-    sed -i "$2" "$units/httpd.service.d/oomguard.conf"
+    sed -i "$2" "$units/httpd.service.d/oomguard.conf" || return 1
     systemd-analyze verify --root="$TMP/units" --man=no httpd.service 2>&1
 }
 
 unit_is_right () {
-    unit_said "$1" '' >"$TMP/unit"
+    unit_said "$1" '' >"$TMP/unit" || return 1
     same /dev/null "$TMP/unit"
 }
 
