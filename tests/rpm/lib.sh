@@ -121,6 +121,15 @@ no_warnings () {
     same /dev/null "$TMP/warnings"
 }
 
+# rpmlint looked at all of them, and has nothing to say; with warnings its exit status is 0.
+lint_is_silent () {
+    rpm2cpio "$2" | cpio -i --quiet --to-stdout mod_oom.spec >"$TMP/mod_oom.spec"
+    rpmlint -c "$TOP/rpm/rpmlint.toml" "$(rpm_of "$1" mod_oom)" "$(rpm_of "$1" mod_oomguard)" \
+        "$2" "$TMP/mod_oom.spec" >"$TMP/lint"
+    cat "$TMP/lint"
+    grep -q '^ *3 packages and 1 specfiles .*; 0 errors, 0 warnings,' "$TMP/lint"
+}
+
 # prove_packages FOLDER SRPM: all of that, and rpmlint's word.
 prove_packages () {
     for p in mod_oom mod_oomguard; do
@@ -132,6 +141,5 @@ prove_packages () {
         prove "$p: the LoadModule line is modules/$p.so" right_loadmodule "$1" $p
     done
     prove "rpmlint finds nothing but what rpm/rpmlint.toml has a reason for" \
-        rpmlint -c "$TOP/rpm/rpmlint.toml" "$(rpm_of "$1" mod_oom)" "$(rpm_of "$1" mod_oomguard)" \
-        "$2"
+        lint_is_silent "$1" "$2"
 }
