@@ -63,6 +63,14 @@ packages_of () {
         echo mmdebstrap ;;
     vm-deb)
         echo mmdebstrap qemu-system-x86 e2fsprogs ;;
+    rpm-quick-deb)
+        echo rpm rpmlint cpio elfutils debugedit dwz ;;
+    rpm-quick-rpm)
+        echo rpm-build rpmlint cpio systemd-rpm-macros ;;
+    rpm-deb)
+        # What httpd is built with, and systemd for systemd-analyze.
+        echo "$(packages_of rpm-quick deb)" dnf createrepo-c gnupg mmdebstrap iproute2 systemd \
+            libpcre2-dev ;;
     *)
         return 1 ;;
     esac
@@ -107,6 +115,34 @@ install_packages () {
     return 1
 }
 
+# apt's own list of sources for the running release, and nobody else's.
+apt_sources () {
+    for f in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list.d/ubuntu.sources \
+        /etc/apt/sources.list; do
+        [ -s "$f" ] && { echo "$f"; return 0; }
+    done
+    return 1
+}
+
+# The running release's name.
+codename () {
+    sed -n 's/^VERSION_CODENAME=//p' /etc/os-release
+}
+
+# bare_debian TARGET RELEASE SOURCES [mmdebstrap's OPTION...]: a Debian with little in it.
+# mmdebstrap runs a Python of its own for each package: the distribution's, and no wrapper.
+bare_debian () (
+    target=$1 release=$2 sources=$3
+    shift 3
+    # How this machine reaches its mirror: proxies and the like.
+    apt-config dump | grep '^Acquire::' >"$target.conf"
+    PATH=/usr/sbin:/usr/bin:/sbin:/bin mmdebstrap --quiet --variant=minbase \
+        --aptopt="$target.conf" --aptopt='APT::Install-Recommends "false"' \
+        --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/man/*' "$@" \
+        "$release" "$target" "$sources" || exit 1
+    rm "$target.conf"
+)
+
 # --- The build. The sources are copied to a folder of their own and built there, so that
 # nothing appears in the checkout, least of all something that belongs to root. A second
 # run finds the first one's objects.
@@ -144,7 +180,7 @@ list_sources () (
         find . \( -name .git -o -name autom4te.cache -o -name build-aux -o -name build \
             -o -name __pycache__ -o -name .pytest_cache -o -name .libs -o -name .deps \) \
             -prune -o -type f ! -name '*.o' ! -name '*.lo' ! -name '*.la' ! -name configure \
-            ! -name aclocal.m4 ! -name Makefile.in ! -name Makefile ! -name config.status \
+            ! -name aclocal.m4 ! -name Makefile.in ! -path ./Makefile ! -name config.status \
             ! -name config.h.in ! -print | sed 's,^\./,,'
     fi | sort
 )

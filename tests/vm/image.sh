@@ -8,55 +8,48 @@
 GUEST_PACKAGES=systemd,systemd-sysv,apache2,libapache2-mod-wsgi-py3,curl,procps,util-linux
 BUILD_PACKAGES=apache2-dev,gcc,libc6-dev,make,pkg-config,check,xz-utils
 
-# The archive that apt gets the running release from, as "[options] URI". Of a release only
-# the point releases are taken: its archive of updates drops what it has just announced.
+# The archive that apt gets the running release from. Of a release only its point releases are
+# taken: the archive of updates drops what it has just announced.
 debian_archive () {
     # shellcheck disable=SC2016 # apt's own variables
     apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' \
-        2>/dev/null | awk -v release="$VERSION_CODENAME" '
+        2>/dev/null | awk -v release="$(codename)" '
             $2 == release && $3 == "main" { print $1; exit }'
 }
 
 # image_make RELEASE: sets IMAGE, a folder with root/, root.ext4 and vmlinuz. Made anew every
 # month, or when this file changes. 0, or 1 with a sentence on stderr.
 image_make () {
-    IMAGE=$CACHE/vm-$1-$(date +%Y-%m)-$(cat "$TOP/tests/vm/image.sh" "$TOP/tests/vm/guest.service" \
-        | cksum | cut -d' ' -f1)
+    recipe=$(cat "$TOP/tests/vm/image.sh" "$TOP/tests/vm/guest.service" | cksum | cut -d' ' -f1)
+    IMAGE=$CACHE/vm-$1-$(date +%Y-%m)-$recipe
     [ ! -s "$IMAGE/root.ext4" ] || return 0
     rm -rf "$CACHE/vm-$1"-*
     mkdir -m 700 "$IMAGE" || return 1
     archive=$(debian_archive)
     if [ -z "$archive" ]; then
-        echo "apt knows no archive of $VERSION_CODENAME here" >&2
-        return 1
-    fi
-    # How this machine reaches its mirror: proxies and the like.
-    apt-config dump | grep '^Acquire::' >"$IMAGE/apt.conf"
-    # shellcheck disable=SC2016 # for the hook's shell
-    mmdebstrap --quiet --variant=minbase --include="$GUEST_PACKAGES,$BUILD_PACKAGES" \
-        --aptopt="$IMAGE/apt.conf" --aptopt='APT::Install-Recommends "false"' \
-        --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/man/*' \
-        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-        --customize-hook='cd "$1/tmp" && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG \
-            && export APT_CONFIG && apt-get -q download $(apt-cache depends linux-image-cloud-amd64 \
-            | sed -n "s/.*Depends: \(linux-image-[0-9][^ ]*\).*/\1/p" | head -n 1)' \
-        "$1" "$IMAGE/root" "deb $archive $1 main" || {
+        echo "apt knows no archive of $(codename) here" >&2
+    elif ! image_root "$1"; then
         echo "mmdebstrap could not make a $1: not on the mirror, or no key for it?" >&2
-        rm -rf "$IMAGE"
-        return 1
-    }
-    image_kernel && image_configure && image_pack && return 0
-    rm -rf "$IMAGE"
+    elif image_configure && image_pack; then
+        return 0
+    fi
+    rm -rf --one-file-system "$IMAGE"
     return 1
 }
 
-# The kernel has NVMe and ext4 built in: no initrd, and of its modules none is needed.
-image_kernel () {
-    dpkg-deb --fsys-tarfile "$IMAGE"/root/tmp/linux-image-*.deb \
-        | tar -C "$IMAGE" -x --strip-components=2 --wildcards --transform 's,vmlinuz-.*,vmlinuz,' \
-            './boot/vmlinuz-*'
-    rm -f "$IMAGE"/root/tmp/linux-image-*.deb
-    [ -s "$IMAGE/vmlinuz" ] || { echo "no kernel found in its package" >&2; return 1; }
+# The kernel, which has NVMe and ext4 built in, is all that is taken of its package: no initrd
+# is made, and no module is needed.
+image_root () {
+    export IMAGE
+    # shellcheck disable=SC2016 # for the hook's shell
+    bare_debian "$IMAGE/root" "$1" "deb $archive $1 main" \
+        --include="$GUEST_PACKAGES,$BUILD_PACKAGES" \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --customize-hook='set -e; export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"; cd "$1/tmp"
+            apt-get -q download "$(apt-cache depends linux-image-cloud-amd64 \
+                | sed -n "s/.*Depends: \(linux-image-[0-9][^ ]*\).*/\1/p" | head -n 1)"
+            dpkg-deb --fsys-tarfile linux-image-*.deb | tar -xO --wildcards "./boot/vmlinuz-*" \
+                >"$IMAGE/vmlinuz"' && [ -s "$IMAGE/vmlinuz" ]
 }
 
 image_configure () (
