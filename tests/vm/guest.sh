@@ -124,7 +124,7 @@ same_master () {
 
 # visit QUERY: 0 if the connection broke off, which is how a visitor sees a worker's death.
 visit () {
-    curl -s -N -m 120 -o /dev/null "http://127.0.0.1/oom$1"
+    curl -s -N -m 120 -o /run/stream "http://127.0.0.1/oom$1"
     case $? in
     18 | 52 | 56) return 0 ;; # cut off; nothing at all; reset
     *) return 1 ;;

@@ -22,8 +22,8 @@ systemctl reset-failed $SERVICE
 mark
 : >$LOG
 start
-check "drop-in: systemd has read it" grep -qxF "$file" <<END
-$(show DropInPaths | tr ' ' '\n')
+check "drop-in: systemd has read it" grep -qxF "$(realpath "$file")" <<END
+$(show DropInPaths | xargs realpath)
 END
 check "drop-in: OOMPolicy=continue is in force" shows OOMPolicy continue
 check "drop-in: the visit to /oom breaks off" visit ""

@@ -5,7 +5,10 @@
 
 # A machine that drops its programs' pages for want of memory reads them again and again, and
 # spends minutes before it gives up. Here they stay.
-programs=$(cat /proc/[0-9]*/maps | sed -n 's,^[^/]* \(/usr/[^ ]*\)$,\1,p' | sort -u)
+programs=$({
+    cat /proc/[0-9]*/maps | sed -n 's,^[^/]* \(/usr/[^ ]*\)$,\1,p'
+    ldd /usr/bin/curl | sed -n 's,.*[[:space:]]\(/[^ ]*\) .*,\1,p' | xargs realpath
+} | sort -u)
 # shellcheck disable=SC2086 # words are meant
 systemd-run -q --unit programs -p OOMScoreAdjust=-1000 -p LimitMEMLOCK=infinity python3 -c '
 import ctypes, mmap, sys, time
@@ -28,7 +31,7 @@ holds () {
     [ "${rss:-0}" -ge "$1" ]
 }
 
-# Too much for both, and less than the bystander has.
+# Too much for both; when that is seen, the worker still has less than the bystander.
 squeeze () {
     bystander 0
     free=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
@@ -36,7 +39,7 @@ squeeze () {
     bystander $large
     eventually holds $large || return 1
     note "$free KiB are free; the bystander has $large of them"
-    visit "?size=$((free * 55 / 100))K&hold=1"
+    visit "?size=$((free * 80 / 100))K&hold=1"
 }
 
 echo 'OOMGuard Off' | conf

@@ -11,6 +11,7 @@ load () {
             200) echo ok ;;
             *) echo failed ;;
             esac
+            sleep 0.3
         done >"/run/load.$i" &
     done
 }
@@ -23,19 +24,31 @@ end_load () {
     note "the visitors were served $(grep -c ok /run/load) times, and failed $(grep -c failed /run/load) times"
 }
 
-# A visit to /oom that is killed in about a second, and what happens meanwhile.
-kill_during () {
-    visit "?rate=60M" &
-    visitor=$!
-    sleep 0.3
-    "$@"
-    wait $visitor
+another_master () {
+    ! [ -d "/proc/$master" ] && ! shows MainPID "$master" && ! shows MainPID 0
 }
 
+# The visit to /oom is made by systemd itself, as the first thing it does for a reload, a restart
+# or a stop: so the kill is in their midst.
+broke_off () {
+    case $(cat /run/visited) in
+    18 | 52 | 56) rm /run/visited ;;
+    *) false ;;
+    esac
+}
+
+cat >/run/visit.sh <<'END'
+curl -s -N -m 120 -o /dev/null http://127.0.0.1/oom
+echo $? >/run/visited
+END
+dropin 30-visit ExecReload= "ExecReload=/bin/sh /run/visit.sh" \
+    "ExecReload=/usr/sbin/apachectl graceful" \
+    ExecStop= "ExecStop=/bin/sh /run/visit.sh" "ExecStop=/usr/sbin/apachectl graceful-stop"
 limit 128
 start
 load /run/enough
-check "reload: the visit to /oom breaks off" kill_during systemctl reload $SERVICE
+systemctl reload $SERVICE
+check "reload: the visit to /oom breaks off" broke_off
 check "reload: the guard has told every kill" eventually all_told
 check "reload: the master is the same" same_master
 check "reload: the service is active" shows ActiveState active
@@ -45,15 +58,20 @@ end_load /run/enough
 mark
 : >$LOG
 load /run/enough
-check "restart: the visit to /oom breaks off" kill_during systemctl restart $SERVICE
+systemctl restart $SERVICE
+check "restart: the visit to /oom breaks off" broke_off
 check "restart: the guard has told every kill" eventually all_told
-check "restart: there is another master" fails same_master
-check "restart: the service is active" shows ActiveState active
+check "restart: there is another master" eventually another_master
+check "restart: the service is active" eventually shows ActiveState active
 check "restart: and never failed" shows Result success
 check "restart: the next request is served" eventually serves
 end_load /run/enough
 
+mark
+: >$LOG
 systemctl stop $SERVICE
+check "stop: the visit to /oom breaks off" broke_off
+check "stop: the guard has told every kill" all_told
 check "stop: the service is inactive" shows ActiveState inactive
 check "stop: its cgroup is gone" fails test -d $CGROUP
 check "stop: no worker is left" fails pgrep -x apache2
