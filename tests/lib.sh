@@ -62,7 +62,7 @@ packages_of () {
     fresh-deb)
         echo mmdebstrap ;;
     vm-deb)
-        echo mmdebstrap qemu-system-x86 e2fsprogs ;;
+        echo mmdebstrap qemu-system-x86 e2fsprogs fdisk ;;
     rpm-quick-deb)
         echo rpm rpmlint cpio elfutils debugedit dwz ;;
     rpm-quick-rpm)

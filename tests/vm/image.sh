@@ -8,6 +8,9 @@
 GUEST_PACKAGES=systemd,systemd-sysv,apache2,libapache2-mod-wsgi-py3,curl,procps,util-linux
 BUILD_PACKAGES=apache2-dev,gcc,libc6-dev,make,pkg-config,check,xz-utils
 
+# What the kernel knows the root by: root=PARTUUID=$ROOT_DISK_ID-01.
+ROOT_DISK_ID=6f6f6d21
+
 # The archive that apt gets the running release from. Of a release only its point releases are
 # taken: the archive of updates drops what it has just announced.
 debian_archive () {
@@ -17,12 +20,12 @@ debian_archive () {
             $2 == release && $3 == "main" { print $1; exit }'
 }
 
-# image_make RELEASE: sets IMAGE, a folder with root/, root.ext4 and vmlinuz. Made anew every
+# image_make RELEASE: sets IMAGE, a folder with root/, root.disk and vmlinuz. Made anew every
 # month, or when this file changes. 0, or 1 with a sentence on stderr.
 image_make () {
     recipe=$(cat "$TOP/tests/vm/image.sh" "$TOP/tests/vm/guest.service" | cksum | cut -d' ' -f1)
     IMAGE=$CACHE/vm-$1-$(date +%Y-%m)-$recipe
-    [ ! -s "$IMAGE/root.ext4" ] || return 0
+    [ ! -s "$IMAGE/root.disk" ] || return 0
     rm -rf "$CACHE/vm-$1"-*
     mkdir -m 700 "$IMAGE" || return 1
     archive=$(debian_archive)
@@ -76,9 +79,13 @@ image_configure () (
     echo 'ServerName localhost' >etc/apache2/conf-enabled/guest.conf
 )
 
+# A partition, since that is what a kernel without an initrd finds by name: which of two disks it
+# finds first is a matter of luck.
 image_pack () {
-    # Complete or not there at all.
-    truncate -s 1G "$IMAGE/root.new" \
-        && mkfs.ext4 -q -F -O ^has_journal,^metadata_csum -m 0 -d "$IMAGE/root" "$IMAGE/root.new" \
-        && mv "$IMAGE/root.new" "$IMAGE/root.ext4"
+    truncate -s 1025M "$IMAGE/root.new" \
+        && echo 'start=1MiB, type=83' | sfdisk -q --label dos "$IMAGE/root.new" \
+        && sfdisk -q --disk-id "$IMAGE/root.new" "0x$ROOT_DISK_ID" \
+        && mkfs.ext4 -q -F -O ^has_journal,^metadata_csum -m 0 -E offset=1048576 \
+            -d "$IMAGE/root" "$IMAGE/root.new" 1G \
+        && mv "$IMAGE/root.new" "$IMAGE/root.disk"
 }

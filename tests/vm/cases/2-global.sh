@@ -34,6 +34,8 @@ holds () {
 # Too much for both; when that is seen, the worker still has less than the bystander.
 squeeze () {
     bystander 0
+    # Nor is there much else to be dropped first.
+    echo 3 >/proc/sys/vm/drop_caches
     free=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
     large=$((free * 60 / 100))
     bystander $large
