@@ -199,5 +199,6 @@ while read -r CASE <&3; do
     . /mnt/cases/[0-9]-"$CASE".sh
     note "$CASE took $(($(date +%s) - began)) s"
 done 3</mnt/wanted
+stty -F /dev/ttyS2 -opost
 dd if=/dev/kmsg of=/dev/ttyS2 bs=8192 iflag=nonblock status=none 2>/dev/null
 echo "1..$number"
