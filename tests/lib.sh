@@ -62,7 +62,7 @@ packages_of () {
     fresh-deb)
         echo mmdebstrap ;;
     vm-deb)
-        echo mmdebstrap qemu-system-x86 e2fsprogs fdisk ;;
+        echo "$(packages_of demo deb)" xz-utils mmdebstrap qemu-system-x86 e2fsprogs fdisk ;;
     rpm-quick-deb)
         echo rpm rpmlint cpio elfutils debugedit dwz ;;
     rpm-quick-rpm)

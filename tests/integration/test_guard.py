@@ -253,10 +253,19 @@ def test_the_watcher_has_no_rights_and_does_nothing(httpd):
     assert "/dev/kmsg" in fds and not [f for f in fds if f.startswith("socket:")], fds
     log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
     os.lseek(log, 0, os.SEEK_END)
-    woken = int(status["voluntary_ctxt_switches"])
+
+    def status_now():
+        with open(f"/proc/{pid}/status") as f:
+            return f.read()
+
+    def times_asleep():
+        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status_now(), re.M)[1])
+
+    # Since it started, it has something to do before it sleeps for the first time.
+    server.wait_for(lambda: re.search(r"^State:\s+S", status_now(), re.M), what="its sleep")
+    woken = times_asleep()
     time.sleep(2)
-    with open(f"/proc/{pid}/status") as f:
-        again = int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", f.read(), re.M)[1])
+    again = times_asleep()
     # Nothing but the kernel's log wakes it, which may have something to say to others.
     assert again - woken <= records(log)
     os.close(log)

@@ -53,8 +53,9 @@ same () {
 # the database is none of this machine's; below a root it has the same path.
 rpm_home () {
     HOME=$TMP/home
-    export HOME
-    mkdir -m 700 "$HOME" && cp "$1" "$HOME/.rpmmacros"
+    GNUPGHOME=$HOME/.gnupg
+    export HOME GNUPGHOME
+    mkdir -m 700 "$HOME" "$GNUPGHOME" && cp "$1" "$HOME/.rpmmacros"
     echo "%_dbpath $TMP/rpmdb" >>"$HOME/.rpmmacros"
     # No plugin of the machine's, and what a repository has changed is to be seen at once.
     printf '[main]\ngpgcheck=1\nplugins=0\nmetadata_expire=0\n' >"$HOME/dnf.conf"

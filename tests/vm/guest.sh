@@ -66,6 +66,20 @@ suite_dropin () {
     tar -tf /mnt/suite.tar | sed -n "s,^\./\(.*/$SERVICE\.d/oomguard\.conf\)$,/\1,p"
 }
 
+# Some distributions ship OOMPolicy=continue themselves. unprotected sets the manager's default, in
+# a drop-in that sorts before the suite's, and takes that away; protected puts it back.
+unprotected () {
+    dropin 10-manager OOMPolicy=stop
+    mv "$(suite_dropin)" /run/oomguard.conf
+}
+
+protected () {
+    mv /run/oomguard.conf "$(suite_dropin)"
+    systemctl reset-failed $SERVICE
+    mark
+    : >$LOG
+}
+
 # dropin NAME LINE...: drop-ins count in the order of their names, whatever their folders.
 dropin () {
     name=$1
@@ -145,7 +159,7 @@ kernel_lines () {
 }
 
 # The pids the kernel says it killed since the mark. With memory.oom.group it says the first
-# one twice.
+# one twice, newer kernels by the id of a thread.
 killed () {
     kernel_lines | sed -n 's/.*Killed process \([0-9]*\) .*/\1/p' | sort -u
 }
@@ -164,6 +178,12 @@ all_told () {
     for pid in $(killed); do
         grep -q "OG0101: .* $pid " $LOG || return 1
     done
+}
+
+# What systemd says of the service since it was started last.
+journal_has () {
+    journalctl -q --no-pager -o cat "_SYSTEMD_INVOCATION_ID=$(show InvocationID)" \
+        + "INVOCATION_ID=$(show InvocationID)" | grep -q -e "$1"
 }
 
 # said TAG TIMES
@@ -185,11 +205,14 @@ version () {
     systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p'
 }
 
-where="Linux $(uname -r), systemd $(version), $(apache2 -v | sed -n '1s,.*Apache/\([0-9.]*\).*,httpd \1,p')"
+where="Linux $(uname -r), systemd $(version)"
+where="$where, $(apache2 -v | sed -n '1s,.*Apache/\([0-9.]*\).*,httpd \1,p')"
 note "$where, up in $(cut -d' ' -f1 /proc/uptime) s"
 systemctl stop $SERVICE
 tar -C / --keep-directory-symlink --no-overwrite-dir -xf /mnt/suite.tar
 a2enmod -q oom oomguard >/dev/null
+# It has every worker start a Python, and one case alone needs it.
+a2dismod -q wsgi >/dev/null
 systemctl daemon-reload
 while read -r CASE <&3; do
     began=$(date +%s)

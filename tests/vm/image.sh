@@ -21,23 +21,26 @@ debian_archive () {
 }
 
 # image_make RELEASE: sets IMAGE, a folder with root/, root.disk and vmlinuz. Made anew every
-# month, or when this file changes. 0, or 1 with a sentence on stderr.
+# month, or when this file changes. 0; 77 for a release that cannot be had; 1.
 image_make () {
     recipe=$(cat "$TOP/tests/vm/image.sh" "$TOP/tests/vm/guest.service" | cksum | cut -d' ' -f1)
     IMAGE=$CACHE/vm-$1-$(date +%Y-%m)-$recipe
     [ ! -s "$IMAGE/root.disk" ] || return 0
-    rm -rf "$CACHE/vm-$1"-*
+    rm -rf --one-file-system "$CACHE/vm-$1"-*
     mkdir -m 700 "$IMAGE" || return 1
     archive=$(debian_archive)
+    rc=1
     if [ -z "$archive" ]; then
         echo "apt knows no archive of $(codename) here" >&2
+        rc=77
     elif ! image_root "$1"; then
         echo "mmdebstrap could not make a $1: not on the mirror, or no key for it?" >&2
+        rc=77
     elif image_configure && image_pack; then
         return 0
     fi
     rm -rf --one-file-system "$IMAGE"
-    return 1
+    return $rc
 }
 
 # The kernel, which has NVMe and ext4 built in, is all that is taken of its package: no initrd

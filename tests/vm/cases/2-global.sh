@@ -37,7 +37,7 @@ squeeze () {
     # Nor is there much else to be dropped first.
     echo 3 >/proc/sys/vm/drop_caches
     free=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
-    large=$((free * 60 / 100))
+    large=$((free * 55 / 100))
     bystander $large
     eventually holds $large || return 1
     note "$free KiB are free; the bystander has $large of them"
@@ -51,7 +51,17 @@ check "without the guard: the bystander is killed" fails holds "$large"
 check "without the guard: as the kernel says" test "$(kills)" = 1
 
 afresh
+unprotected
 start
+check "OOMPolicy=stop: is in force" shows OOMPolicy stop
+check "OOMPolicy=stop: the visit to /oom breaks off" squeeze
+check "OOMPolicy=stop: the bystander lives" holds "$large"
+check "OOMPolicy=stop: the service has failed" eventually shows ActiveState failed
+check "OOMPolicy=stop: systemd says why" shows Result oom-kill
+
+protected
+start
+check "OOMPolicy=continue is in force" shows OOMPolicy continue
 check "the visit to /oom breaks off" squeeze
 check "the bystander lives" holds "$large"
 check "the guard has told every kill" eventually all_told

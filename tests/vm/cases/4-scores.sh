@@ -19,6 +19,7 @@ def application(environ, start_response):
 END
 conf <<'END'
 CustomLog "|/usr/bin/rotatelogs /run/case.log 86400" common
+WSGIRestrictEmbedded On
 WSGIDaemonProcess case display-name=wsgi-case
 WSGIScriptAlias /wsgi /var/www/case/score.wsgi process-group=case
 ScriptAlias /cgi /var/www/case/score.cgi
@@ -26,7 +27,7 @@ ScriptAlias /cgi /var/www/case/score.cgi
     Require all granted
 </Directory>
 END
-a2enmod -q cgid >/dev/null
+a2enmod -q cgid wsgi >/dev/null
 
 # Where piped loggers are started, systemd may find no MainPID: those of the first reading of
 # the configuration are still there, and are its own children like the master.
@@ -85,23 +86,23 @@ all_have_theirs () {
     check "$1: a WSGI application has 0" test "$(curl -s -m 20 http://127.0.0.1/wsgi)" = 0
 }
 
-# A new process of that kind has taken the place of the killed.
-replaced () {
-    family | grep "^$1 " | grep -qvx "$1 $2" && ! [ -d "/proc/$2" ]
+# There is one of that kind that was not there $before.
+is_new () {
+    family | grep "^$1 " | grep -qvxF "$before"
 }
 
 start
 first=$(master)
 all_have_theirs "after the start"
-old=$(family | sed -n 's/^worker //p' | head -n 1)
+before=$(family)
 systemctl reload $SERVICE
-eventually replaced worker "$old"
+eventually is_new worker
 all_have_theirs "after a reload"
 for kind in worker logger cgid wsgi watcher; do
-    victim=$(family | sed -n "s/^$kind //p" | head -n 1)
-    kill -9 "$victim"
-    check "$kind killed: there is a new one" eventually replaced $kind "$victim"
+    before=$(family)
+    kill -9 "$(printf '%s\n' "$before" | sed -n "s/^$kind //p" | head -n 1)"
+    check "$kind killed: there is a new one" eventually is_new $kind
 done
 all_have_theirs "after the death of each"
 check "the master is the same" test "$(master)" = "$first"
-a2dismod -q cgid >/dev/null
+a2dismod -q cgid wsgi >/dev/null

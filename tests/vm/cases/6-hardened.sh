@@ -15,9 +15,9 @@ start
 check "the guard can't read the log, and says so once" said OG0301 1
 check "nor lower a score, and says so once" said OG0201 1
 systemctl reload $SERVICE
-check "nor does it say so again" eventually serves
-check "about the log" said OG0301 1
-check "about the score" said OG0201 1
+check "after a reload" eventually said AH00489 2
+check "it says nothing again of the log" said OG0301 1
+check "nor of the score" said OG0201 1
 check "workers have their score all the same" \
     test "$(score "$(pgrep -P "$(show MainPID)" | head -n 1)")" = 200
 check "the visit to /oom breaks off" visit ""
