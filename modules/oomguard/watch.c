@@ -44,8 +44,11 @@
 #define CALM_MSEC 50
 #define CALM_MAX_MSEC 60000
 
-/* What must be free in the cgroup for that. */
-#define ROOM_BYTES (4 * OG_RESERVE_PIECES * OG_RESERVE_PIECE_BYTES)
+/* What must be free in the cgroup for that: more than the next eater takes while the watcher
+ * waits for a processor, but no share of a small cgroup that is hardly ever free. */
+#define ROOM_MIN_BYTES (4ULL * OG_RESERVE_PIECES * OG_RESERVE_PIECE_BYTES)
+#define ROOM_MAX_BYTES (8 * ROOM_MIN_BYTES)
+#define ROOM_SHARE 8
 
 static struct {
     server_rec *server;
@@ -152,14 +155,20 @@ static int drop_rights(server_rec *s)
 
 static void refill(void)
 {
-    uint64_t usage, limit;
+    uint64_t usage, limit, room;
 
     if (og_cgroup_usage(&self.cgroup, &usage) == 0 &&
-        og_cgroup_limit(&self.cgroup, &limit) == 0 &&
-        (limit < usage || limit - usage < ROOM_BYTES)) {
-        if (self.calm_msec < CALM_MAX_MSEC)
-            self.calm_msec *= 2;
-        return;
+        og_cgroup_limit(&self.cgroup, &limit) == 0) {
+        room = limit / ROOM_SHARE;
+        if (room < ROOM_MIN_BYTES)
+            room = ROOM_MIN_BYTES;
+        if (room > ROOM_MAX_BYTES)
+            room = ROOM_MAX_BYTES;
+        if (limit < usage || limit - usage < room) {
+            if (self.calm_msec < CALM_MAX_MSEC)
+                self.calm_msec *= 2;
+            return;
+        }
     }
     og_reserve_refill(&self.reserve);
 }
