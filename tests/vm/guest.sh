@@ -148,7 +148,7 @@ visit () {
 # --- Witnesses.
 
 # What the kernel writes from here on belongs to what is done from here on. Its log goes on
-# over all cases; facility "kern" leaves out what systemd says there.
+# over all cases.
 mark () {
     seen=$(dmesg | wc -l)
 }

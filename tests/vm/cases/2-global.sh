@@ -9,7 +9,6 @@ programs=$({
     cat /proc/[0-9]*/maps | sed -n 's,^[^/]* \(/usr/[^ ]*\)$,\1,p'
     ldd /usr/bin/curl | sed -n 's,.*[[:space:]]\(/[^ ]*\) .*,\1,p' | xargs realpath
 } | sort -u)
-# shellcheck disable=SC2086 # words are meant
 systemd-run -q --unit programs -p OOMScoreAdjust=-1000 -p LimitMEMLOCK=infinity python3 -c '
 import ctypes, mmap, sys, time
 ctypes.CDLL(None).mlockall(3)  # what is mapped now, and from now on
