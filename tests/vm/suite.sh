@@ -13,7 +13,7 @@ suite_make () {
         mkdir "$SUITE" "$SUITE/objects" && echo "$IMAGE" >"$SUITE/image" || return 1
     fi
     # All sources but those that are only used outside of the chroot.
-    sum=$(cd "$SRC" && grep -v '^tests/vm/' "$BUILD/files" | tr '\n' '\0' | xargs -0 cksum | cksum)
+    sum=$(cd "$SRC" && grep -vE '^(README|NEWS|rpm/|tests/(bench|integration|rpm|vm)/)' "$BUILD/files" | tr '\n' '\0' | xargs -0 cksum | cksum)
     [ "$sum" != "$(cat "$SUITE/made" 2>/dev/null)" ] || return 0
     rm -rf "$SUITE/made" "$SUITE/src" "$SUITE/root"
     mkdir "$SUITE/src" \

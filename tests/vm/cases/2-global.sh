@@ -3,6 +3,7 @@
 # The machine runs out of memory, not a cgroup: the scores decide who dies. A bystander that is
 # larger than the worker is killed without the guard, and lives with it.
 
+start
 # A machine that drops its programs' pages for want of memory reads them again and again, and
 # spends minutes before it gives up. Here they stay.
 programs=$({
@@ -10,17 +11,18 @@ programs=$({
     ldd /usr/bin/curl | sed -n 's,.*[[:space:]]\(/[^ ]*\) .*,\1,p' | xargs realpath
 } | sort -u)
 systemd-run -q --unit programs -p OOMScoreAdjust=-1000 -p LimitMEMLOCK=infinity python3 -c '
-import ctypes, mmap, sys, time
+import ctypes, mmap, os, sys, time
 ctypes.CDLL(None).mlockall(3)  # what is mapped now, and from now on
-hold = [mmap.mmap(open(f, "rb").fileno(), 0, prot=mmap.PROT_READ) for f in sys.argv[1:]]
+hold = [mmap.mmap(os.open(f, os.O_RDONLY), 0, prot=mmap.PROT_READ) for f in sys.argv[1:]]
+open("/run/programs", "w").close()
 time.sleep(3600)' $programs /usr/bin/curl
+check "the programs stay in memory" eventually test -e /run/programs
 
-# Holds $1 KiB. Ends the one before.
+# Holds $1 KiB: dd reads it all, and then nobody takes it.
 bystander () {
-    systemctl stop bystander 2>/dev/null
-    systemctl reset-failed bystander 2>/dev/null
-    systemd-run -q --unit bystander -p OOMPolicy=continue python3 -c \
-        'import sys, time; hold = b"x" * (int(sys.argv[1]) * 1024); time.sleep(3600)' "$1"
+    # shellcheck disable=SC2016 # for the inner shell
+    systemd-run -q --unit bystander -p OOMPolicy=continue bash -c \
+        'exec dd if=/dev/zero bs="$0K" count=1 iflag=fullblock status=none > >(exec sleep 3600)' "$1"
 }
 
 # The bystander has $1 KiB.
@@ -32,7 +34,8 @@ holds () {
 
 # Too much for both; when that is seen, the worker still has less than the bystander.
 squeeze () {
-    bystander 0
+    systemctl stop bystander 2>/dev/null
+    systemctl reset-failed bystander 2>/dev/null
     # Nor is there much else to be dropped first.
     echo 3 >/proc/sys/vm/drop_caches
     free=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)

@@ -39,8 +39,8 @@ master () {
 # mod_cgid's daemon have the same name; only the latter has no thread but one.
 family () {
     for pid in $(pgrep -P "$(master)"); do
-        read -r name <"/proc/$pid/comm" || continue
-        args=$(tr '\0' ' ' <"/proc/$pid/cmdline")
+        { read -r name <"/proc/$pid/comm"; } 2>/dev/null || continue # it has ended
+        args=$(tr '\0' ' ' <"/proc/$pid/cmdline") 2>/dev/null
         case $name,$args in
         oomguard,*) echo "watcher $pid" ;;
         rotatelogs,*) echo "logger $pid" ;;
