@@ -38,15 +38,20 @@ static apr_status_t request_end(void *cell)
     return APR_SUCCESS;
 }
 
-/* This worker's slot: the master says it right after the fork, so the first request may have
- * to look. -1: not known yet. */
-static int my_slot(const og_ledger_t *ledger)
+/* This worker's slot. httpd's handle on its scoreboard knows it from the first connection on;
+ * the master tells us only after the fork, and this worker may be the faster. A connection
+ * within another one (HTTP/2) may have no handle. -1: not known yet. */
+static int my_slot(const og_ledger_t *ledger, const conn_rec *c)
 {
     static int slot = -1;
     int known = __atomic_load_n(&slot, __ATOMIC_RELAXED);
 
     if (known < 0) {
-        known = og_ledger_slot(ledger, getpid());
+        const worker_score *mine = ap_get_scoreboard_worker(c->sbh);
+        const scoreboard *all = ap_scoreboard_image;
+
+        known = mine != NULL ? (int)((mine - all->servers[0]) / all->global->thread_limit)
+                             : og_ledger_slot(ledger, getpid());
         __atomic_store_n(&slot, known, __ATOMIC_RELAXED);
     }
     return known;
@@ -68,7 +73,7 @@ int child_request_begin(request_rec *r)
         pid = getpid();
     }
     /* One that is not to be told of counts all the same: others must not answer for it. */
-    cell = og_ledger_begin(ledger, my_slot(ledger), &hint, pid, tid, parent_now(),
+    cell = og_ledger_begin(ledger, my_slot(ledger, r->connection), &hint, pid, tid, parent_now(),
                            told ? r->method : NULL, told ? r->useragent_ip : NULL,
                            told ? r->server->server_hostname : NULL, told ? r->uri : NULL);
     if (cell != NULL)
