@@ -4,6 +4,7 @@
 #include "lib/num.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -204,30 +205,53 @@ int og_cgroup_find(const char *proc, og_cgroup_t *cg)
     return rc;
 }
 
-/* Reads one number, or "max", from FILE in dir. */
-static int read_bytes(const char *dir, const char *file, uint64_t *bytes)
+/* One number, or "max". */
+static int parse_bytes(const char *text, ssize_t n, uint64_t *bytes)
 {
-    char path[OG_CGROUP_PATH_MAX + 64], text[64];
-    const char *p = text;
-    ssize_t n;
-
-    snprintf(path, sizeof path, "%s/%s", dir, file);
-    n = og_file_read(path, text, sizeof text);
     if (n < 0)
         return (int)n;
     if (strncmp(text, "max", 3) == 0) {
         *bytes = OG_CGROUP_UNLIMITED;
         return 0;
     }
-    return og_num_u64(&p, text + n, bytes) ? 0 : -EINVAL;
+    return og_num_u64(&text, text + n, bytes) ? 0 : -EINVAL;
+}
+
+static int read_bytes(const char *dir, const char *file, uint64_t *bytes)
+{
+    char path[OG_CGROUP_PATH_MAX + 64], text[64];
+
+    snprintf(path, sizeof path, "%s/%s", dir, file);
+    return parse_bytes(text, og_file_read(path, text, sizeof text), bytes);
+}
+
+static const char *usage_file(const og_cgroup_t *cg)
+{
+    return cg->version == 1 ? "memory.usage_in_bytes" : "memory.current";
 }
 
 int og_cgroup_usage(const og_cgroup_t *cg, uint64_t *bytes)
 {
+    return cg->version == 0 ? -ENOENT : read_bytes(cg->dir, usage_file(cg), bytes);
+}
+
+int og_cgroup_open_usage(const og_cgroup_t *cg)
+{
+    char path[OG_CGROUP_PATH_MAX + 64];
+    int fd;
+
     if (cg->version == 0)
         return -ENOENT;
-    return read_bytes(cg->dir, cg->version == 1 ? "memory.usage_in_bytes" : "memory.current",
-                      bytes);
+    snprintf(path, sizeof path, "%s/%s", cg->dir, usage_file(cg));
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int og_cgroup_reread(int fd, uint64_t *bytes)
+{
+    char text[64];
+
+    return parse_bytes(text, og_file_reread(fd, text, sizeof text), bytes);
 }
 
 int og_cgroup_limit(const og_cgroup_t *cg, uint64_t *bytes)

@@ -31,6 +31,11 @@ int og_cgroup_find(const char *proc, og_cgroup_t *cg);
  * keeps no such account. */
 int og_cgroup_usage(const og_cgroup_t *cg, uint64_t *bytes);
 
+/* The same for who must not ask for memory, as opening a file does: open it in good time and
+ * read it once. A descriptor or -errno; 0 or -errno. */
+int og_cgroup_open_usage(const og_cgroup_t *cg);
+int og_cgroup_reread(int fd, uint64_t *bytes);
+
 /* The limit in force: the lowest of the cgroup's own and those of its ancestors, as far as
  * they can be seen from here. Bytes or OG_CGROUP_UNLIMITED. 0 or -errno. */
 int og_cgroup_limit(const og_cgroup_t *cg, uint64_t *bytes);

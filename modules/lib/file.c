@@ -5,33 +5,36 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+ssize_t og_file_reread(int fd, char *buf, size_t size)
+{
+    size_t len = 0;
+    ssize_t n;
+
+    /* seq files may give less than there is: read until the end says so. */
+    while ((n = pread(fd, buf + len, size - len, (off_t)len)) != 0) {
+        if (n < 0) {
+            if (errno == EINTR)
+                continue;
+            return -errno;
+        }
+        len += (size_t)n;
+        if (len == size)
+            return -EFBIG;
+    }
+    buf[len] = '\0';
+    return (ssize_t)len;
+}
+
 ssize_t og_file_read(const char *path, char *buf, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    size_t len = 0;
     ssize_t n;
 
     if (fd < 0)
         return -errno;
-    /* seq files may give less than there is: read until the end says so. */
-    while ((n = read(fd, buf + len, size - len)) != 0) {
-        if (n < 0) {
-            if (errno == EINTR)
-                continue;
-            n = -errno;
-            break;
-        }
-        len += (size_t)n;
-        if (len == size) {
-            n = -EFBIG;
-            break;
-        }
-    }
+    n = og_file_reread(fd, buf, size);
     close(fd);
-    if (n < 0)
-        return n;
-    buf[len] = '\0';
-    return (ssize_t)len;
+    return n;
 }
 
 int og_file_write(const char *path, const char *text, size_t len)

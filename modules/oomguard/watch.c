@@ -56,6 +56,8 @@ static struct {
     pid_t master;
     pid_t predecessor; /* 0: none */
     og_cgroup_t cgroup;
+    int usage_fd; /* of it, or -errno */
+    uint64_t limit_bytes;
     int live; /* the log was once read to its end: what comes now is new */
     og_kmsg_t kmsg;
     og_reserve_t reserve;
@@ -153,24 +155,27 @@ static int drop_rights(server_rec *s)
     return 1;
 }
 
+static int has_room(void)
+{
+    uint64_t usage, room = self.limit_bytes / ROOM_SHARE;
+
+    if (self.usage_fd < 0 || og_cgroup_reread(self.usage_fd, &usage) != 0)
+        return 1; /* nothing limits us, as far as can be known */
+    if (room < ROOM_MIN_BYTES)
+        room = ROOM_MIN_BYTES;
+    if (room > ROOM_MAX_BYTES)
+        room = ROOM_MAX_BYTES;
+    return usage < self.limit_bytes && self.limit_bytes - usage >= room;
+}
+
+/* The limit may have been changed; but opening files to see that takes memory, too, so it is
+ * looked at only where there was room by the one known before. */
 static void refill(void)
 {
-    uint64_t usage, limit, room;
-
-    if (og_cgroup_usage(&self.cgroup, &usage) == 0 &&
-        og_cgroup_limit(&self.cgroup, &limit) == 0) {
-        room = limit / ROOM_SHARE;
-        if (room < ROOM_MIN_BYTES)
-            room = ROOM_MIN_BYTES;
-        if (room > ROOM_MAX_BYTES)
-            room = ROOM_MAX_BYTES;
-        if (limit < usage || limit - usage < room) {
-            if (self.calm_msec < CALM_MAX_MSEC)
-                self.calm_msec *= 2;
-            return;
-        }
-    }
-    og_reserve_refill(&self.reserve);
+    if (has_room() && (og_cgroup_limit(&self.cgroup, &self.limit_bytes), has_room()))
+        og_reserve_refill(&self.reserve);
+    else if (self.calm_msec < CALM_MAX_MSEC)
+        self.calm_msec *= 2;
 }
 
 /* Is the killed the process that httpd forked, or has a stranger got its pid since? */
@@ -338,6 +343,10 @@ void watch_forever(server_rec *s, int fd, pid_t master, pid_t predecessor)
     close_others(s, fd);
     if (og_cgroup_find("/proc", &self.cgroup) != 0)
         self.cgroup.path[0] = '\0';
+    self.limit_bytes = OG_CGROUP_UNLIMITED;
+    og_cgroup_limit(&self.cgroup, &self.limit_bytes);
+    self.usage_fd = og_cgroup_open_usage(&self.cgroup);
+    has_room();
     og_kmsg_init(&self.kmsg);
     /* Of all that httpd forks, this is what must see the others go: as safe as the master,
      * and safer than one that somebody wants to see killed. */

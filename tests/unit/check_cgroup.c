@@ -237,6 +237,33 @@ START_TEST(version_2)
 }
 END_TEST
 
+START_TEST(usage_of_an_open_file)
+{
+    og_cgroup_t cg;
+    uint64_t n;
+    int fd;
+
+    put("proc/self/cgroup", "0::/a\n");
+    put("proc/self/mountinfo", "35 24 0:31 / %s/cg rw - cgroup2 cgroup2 rw\n", top);
+    put("cg/a/cgroup.controllers", "memory\n");
+    put("cg/a/memory.current", "4096\n");
+    ck_assert_int_eq(find(&cg), 0);
+    fd = og_cgroup_open_usage(&cg);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(og_cgroup_reread(fd, &n), 0);
+    ck_assert_uint_eq(n, 4096);
+    put("cg/a/memory.current", "12288\n");
+    ck_assert_int_eq(og_cgroup_reread(fd, &n), 0);
+    ck_assert_uint_eq(n, 12288);
+    close(fd);
+    ck_assert_int_eq(og_cgroup_reread(fd, &n), -EBADF);
+    cg.version = 1;
+    ck_assert_int_eq(og_cgroup_open_usage(&cg), -ENOENT);
+    cg.version = 0;
+    ck_assert_int_eq(og_cgroup_open_usage(&cg), -ENOENT);
+}
+END_TEST
+
 /* The hybrid layout of systemd: processes are in both, memory in version 1. */
 START_TEST(hybrid)
 {
@@ -347,6 +374,7 @@ int main(void)
     tcase_add_checked_fixture(files, make_top, remove_top);
     tcase_add_test(files, version_1);
     tcase_add_test(files, version_2);
+    tcase_add_test(files, usage_of_an_open_file);
     tcase_add_test(files, hybrid);
     tcase_add_test(files, container);
     tcase_add_test(files, no_cgroup);

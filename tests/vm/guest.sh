@@ -173,8 +173,11 @@ told () {
 
 # A line of the error log for each kill, with its pid.
 all_told () {
-    [ "$(kills)" -gt 0 ] && [ "$(told)" = "$(kills)" ] || return 1
-    for pid in $(killed); do
+    dead=$(killed)
+    # shellcheck disable=SC2086 # words are meant
+    set -- $dead
+    [ $# -gt 0 ] && [ "$(told)" = $# ] || return 1
+    for pid in "$@"; do
         grep -q "OG0101: .* $pid " $LOG || return 1
     done
 }
@@ -218,6 +221,7 @@ for g in /lib/systemd/system-generators/*; do
 done
 # It has every worker start a Python, and one case alone needs it.
 a2dismod -q wsgi >/dev/null
+systemctl daemon-reload
 while read -r CASE <&3; do
     began=$(date +%s)
     note "$CASE on $where"

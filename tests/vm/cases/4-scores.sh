@@ -40,13 +40,14 @@ master () {
 family () {
     for pid in $(pgrep -P "$(master)"); do
         { read -r name <"/proc/$pid/comm"; } 2>/dev/null || continue # it has ended
-        args=$(tr '\0' ' ' <"/proc/$pid/cmdline") 2>/dev/null
-        case $name,$args in
-        oomguard,*) echo "watcher $pid" ;;
-        rotatelogs,*) echo "logger $pid" ;;
-        *,wsgi-case*) echo "wsgi $pid" ;;
+        case $name in
+        oomguard) echo "watcher $pid" ;;
+        rotatelogs) echo "logger $pid" ;;
         *)
-            if grep -qsx "Threads:.1" "/proc/$pid/status"; then
+            set -- /proc/$pid/task/*
+            if grep -qs wsgi-case "/proc/$pid/cmdline"; then
+                echo "wsgi $pid"
+            elif [ $# = 1 ]; then
                 echo "cgid $pid"
             else
                 echo "worker $pid"

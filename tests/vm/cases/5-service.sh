@@ -11,7 +11,7 @@ load () {
             200) echo ok ;;
             *) echo failed ;;
             esac
-            sleep 0.3
+            sleep 0.5
         done >"/run/load.$i" &
     done
 }
