@@ -73,6 +73,8 @@ static void take_entry(og_klog_t *g)
 
 static void take_line(og_klog_t *g, const char *p, size_t len)
 {
+    for (; len > 0 && *p == '\0'; p++)
+        len--; /* what a crash leaves in a syslog */
     if (og_journal_json(&g->journal, p, len, &g->entry))
         g->line.marked = true;
     else if (!og_logline_parse(&g->line, p, len, &g->entry))

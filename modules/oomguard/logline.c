@@ -348,8 +348,6 @@ bool og_logline_parse(og_logline_t *l, const char *p, size_t len, og_entry_t *e)
 {
     og_span_t s = { p, p + len };
 
-    while (s.p < s.end && *s.p == '\0')
-        s.p++; /* what a crash leaves in a syslog */
     og_span_eat_back(&s, "\r");
     memset(&e->rec, 0, sizeof e->rec);
     e->wall_usec = e->boot_usec = OG_LOGTIME_NONE;
