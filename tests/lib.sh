@@ -54,19 +54,19 @@ packages_of () {
             redhat-rpm-config pkgconf-pkg-config curl util-linux tar ;;
     run-deb)
         # rotatelogs is in apache2-utils.
-        echo "$(packages_of demo deb)" apache2-utils check python3 python3-pytest valgrind libc6-dbg \
-            procps xz-utils shellcheck mandoc ;;
+        echo "$(packages_of demo deb)" apache2-utils check libjansson-dev zlib1g-dev python3 \
+            python3-pytest valgrind libc6-dbg procps xz-utils shellcheck mandoc ;;
     run-rpm)
-        echo "$(packages_of demo rpm)" check-devel python3 python3-pytest valgrind \
-            procps-ng xz libasan libubsan ShellCheck mandoc ;;
+        echo "$(packages_of demo rpm)" check-devel jansson-devel zlib-devel python3 \
+            python3-pytest valgrind procps-ng xz libasan libubsan ShellCheck mandoc ;;
     fresh-deb)
         echo mmdebstrap ;;
     vm-deb)
         echo "$(packages_of demo deb)" xz-utils mmdebstrap qemu-system-x86 e2fsprogs fdisk ;;
     rpm-quick-deb)
-        echo rpm rpmlint cpio elfutils debugedit dwz ;;
+        echo rpm rpmlint cpio elfutils debugedit dwz libjansson-dev zlib1g-dev ;;
     rpm-quick-rpm)
-        echo rpm-build rpmlint cpio systemd-rpm-macros ;;
+        echo rpm-build rpmlint cpio systemd-rpm-macros jansson-devel zlib-devel ;;
     rpm-deb)
         # What httpd is built with, and systemd for systemd-analyze.
         echo "$(packages_of rpm-quick deb)" dnf createrepo-c gnupg mmdebstrap iproute2 systemd \
@@ -205,7 +205,9 @@ build_recipe () (
         ! -path './mod_oom-*' -exec cksum {} + | sort
     apxs -q TARGET LIBEXECDIR 2>&1
     httpd_version 2>&1
-    ${PKG_CONFIG:-pkg-config} --modversion check 2>&1
+    for p in check jansson zlib; do
+        ${PKG_CONFIG:-pkg-config} --modversion $p 2>&1
+    done
     ${CC:-cc} --version 2>&1
 )
 

@@ -199,6 +199,7 @@ static bool add_context(og_kmsg_t *k, og_kmsg_kill_t *kill)
         return false;
     if (ctx->killer != OG_KILLER_UNKNOWN)
         kill->killer = ctx->killer;
+    kill->constraint = ctx->constraint;
     memcpy(kill->task_memcg, ctx->task_memcg, sizeof kill->task_memcg);
     memcpy(kill->oom_memcg, ctx->oom_memcg, sizeof kill->oom_memcg);
     if (k->line_len > 0 &&

@@ -44,6 +44,7 @@ typedef struct {
     uint64_t seq;  /* of the "Killed process" record */
     uint64_t usec; /* likewise */
     og_killer_t killer;
+    og_killer_t constraint;      /* as "oom-kill:" says, from 5.0 on; else unknown */
     pid_t pid;                   /* in the initial PID namespace; may be a thread's id */
     char comm[OG_KMSG_COMM_MAX]; /* as logged: unprintable bytes are \xNN */
     int64_t uid;

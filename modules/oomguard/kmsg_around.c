@@ -234,13 +234,13 @@ bool og_line_oom_kill(og_span_t s, og_kmsg_kill_t *kill)
         (kill->killer == OG_KILLER_MEMCG) != (killer == OG_KILLER_MEMCG))
         return false;
     if (!eat_number_back(&s, ",uid=", &uid) || !eat_number_back(&s, ",pid=", &pid)) {
-        kill->killer = killer; /* cut off: the paths may be, too */
+        kill->killer = kill->constraint = killer; /* cut off: the paths may be, too */
         return true;
     }
     same = pid == (uint64_t)kill->pid;
     if (!same && kill->uid != OG_KMSG_UNKNOWN && uid != (uint64_t)kill->uid)
         return false;
-    kill->killer = killer;
+    kill->killer = kill->constraint = killer;
     if (eat_task_back(&s, same ? kill->comm : NULL))
         set_cgroups(s, kill);
     return true;

@@ -1,0 +1,106 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+#include "oomguard/json.h"
+#include "unit.h"
+
+#include <string.h>
+
+static void check(const og_kmsg_kill_t *k, const char *expected)
+{
+    json_t *object = og_json_kill(k);
+    char *text;
+
+    ck_assert_ptr_nonnull(object);
+    text = json_dumps(object, JSON_COMPACT);
+    ck_assert_str_eq(text, expected);
+    free(text);
+    json_decref(object);
+}
+
+static og_kmsg_kill_t unknown(void)
+{
+    og_kmsg_kill_t k = { .pid = 7, .comm = "httpd" };
+
+    k.uid = k.total_vm_kib = k.anon_rss_kib = k.file_rss_kib = OG_KMSG_UNKNOWN;
+    k.shmem_rss_kib = k.pgtables_kib = k.oom_score_adj = OG_KMSG_UNKNOWN;
+    return k;
+}
+
+START_TEST(all_is_known)
+{
+    og_kmsg_kill_t k = { .pid = 7, .comm = "a\"b", .killer = OG_KILLER_MEMCG,
+                         .constraint = OG_KILLER_MEMCG, .uid = 48, .total_vm_kib = 1,
+                         .anon_rss_kib = 2, .file_rss_kib = 3, .shmem_rss_kib = 4,
+                         .pgtables_kib = 5, .oom_score_adj = -900, .group_kill = true,
+                         .invoked_by = "sh", .oom_memcg = "/a", .task_memcg = "/a/\xc3\xa9" };
+
+    check(&k, "{\"pid\":7,\"comm\":\"a\\\"b\",\"uid\":48,\"killer\":\"memcg\",\"oom_memcg\":"
+              "\"/a\",\"task_memcg\":\"/a/\xc3\xa9\",\"total_vm_kib\":1,\"anon_rss_kib\":2,"
+              "\"file_rss_kib\":3,\"shmem_rss_kib\":4,\"pgtables_kib\":5,\"oom_score_adj\":"
+              "-900,\"invoked_by\":\"sh\",\"constraint\":\"CONSTRAINT_MEMCG\","
+              "\"group_kill\":true}");
+}
+END_TEST
+
+START_TEST(nothing_is_known)
+{
+    og_kmsg_kill_t k = unknown();
+
+    check(&k, "{\"pid\":7,\"comm\":\"httpd\",\"uid\":null,\"killer\":null,\"oom_memcg\":null,"
+              "\"task_memcg\":null,\"total_vm_kib\":null,\"anon_rss_kib\":null,"
+              "\"file_rss_kib\":null,\"shmem_rss_kib\":null,\"pgtables_kib\":null,"
+              "\"oom_score_adj\":null,\"invoked_by\":null,\"constraint\":null,"
+              "\"group_kill\":false}");
+}
+END_TEST
+
+static const struct {
+    og_killer_t killer;
+    const char *name, *constraint;
+} killers[] = {
+    { OG_KILLER_GLOBAL, "global", "CONSTRAINT_NONE" },
+    { OG_KILLER_MEMCG, "memcg", "CONSTRAINT_MEMCG" },
+    { OG_KILLER_CPUSET, "cpuset", "CONSTRAINT_CPUSET" },
+    { OG_KILLER_MEMPOLICY, "mempolicy", "CONSTRAINT_MEMORY_POLICY" },
+};
+
+START_TEST(names_the_killer)
+{
+    og_kmsg_kill_t k = unknown();
+    json_t *object;
+
+    k.killer = k.constraint = killers[_i].killer;
+    object = og_json_kill(&k);
+    ck_assert_str_eq(json_string_value(json_object_get(object, "killer")), killers[_i].name);
+    ck_assert_str_eq(json_string_value(json_object_get(object, "constraint")),
+                     killers[_i].constraint);
+    json_decref(object);
+}
+END_TEST
+
+START_TEST(a_path_that_is_no_utf8)
+{
+    og_kmsg_kill_t k = unknown();
+    json_t *object;
+    const char *path;
+
+    strcpy(k.oom_memcg, "/a\xff/\xc3");
+    memset(k.task_memcg, '\xfe', sizeof k.task_memcg - 1);
+    object = og_json_kill(&k);
+    ck_assert_str_eq(json_string_value(json_object_get(object, "oom_memcg")),
+                     "/a\\xff/\\xc3");
+    path = json_string_value(json_object_get(object, "task_memcg"));
+    ck_assert_uint_eq(strlen(path), 4 * (OG_KMSG_CGROUP_MAX - 1));
+    json_decref(object);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *c = tcase_create("json");
+
+    tcase_add_test(c, all_is_known);
+    tcase_add_test(c, nothing_is_known);
+    tcase_add_loop_test(c, names_the_killer, 0, sizeof killers / sizeof *killers);
+    tcase_add_test(c, a_path_that_is_no_utf8);
+    return unit_run("json", &c, 1);
+}
