@@ -1,0 +1,290 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+#include "oomguard/verdict.h"
+#include "unit.h"
+
+#include <string.h>
+
+#define SEC 1000000ULL
+#define T (100 * SEC) /* when it happens */
+
+static og_verdict_t v;
+static og_finding_t f;
+
+static void all_witnesses(void)
+{
+    memset(&v, 0, sizeof v);
+    og_verdict_witnesses(&v, true, true);
+    og_verdict_baseline(&v, 7);
+}
+
+static void die(pid_t pid, og_end_t how)
+{
+    og_death_t d = { .pid = pid, .how = how, .started_usec = T - 50 * SEC, .ended_usec = T };
+
+    og_verdict_death(&v, &d);
+}
+
+static void told(pid_t pid, og_where_t where)
+{
+    og_verdict_told(&v, pid, where, 1000, T);
+}
+
+static void nothing(uint64_t usec)
+{
+    ck_assert(!og_verdict_next(&v, usec, &f));
+}
+
+static void finds(uint64_t usec, og_finding_kind_t kind)
+{
+    ck_assert(og_verdict_next(&v, usec, &f));
+    ck_assert_int_eq(f.kind, kind);
+}
+
+/* A finding that would come much later, too, is none. */
+static void no_more(void)
+{
+    nothing(T + 60 * SEC);
+    ck_assert(og_verdict_due(&v) == OG_VERDICT_UNKNOWN);
+    ck_assert_uint_eq(v.excess, 0);
+}
+
+/* In whatever order they are heard, they agree. */
+START_TEST(a_kill_that_all_have_seen)
+{
+    static const char *const orders[] = { "dlc", "ldc", "lcd", "lxdc", "clxd", "clxxd" };
+
+    all_witnesses();
+    for (const char *step = orders[_i]; *step != '\0'; step++) {
+        if (*step == 'd')
+            die(5, OG_END_VANISHED);
+        else if (*step == 'l')
+            told(5, OG_WHERE_INSIDE);
+        else if (*step == 'c')
+            og_verdict_count(&v, 8, T);
+        else
+            nothing(T);
+    }
+    no_more();
+}
+END_TEST
+
+START_TEST(who_leaves_is_no_matter)
+{
+    all_witnesses();
+    die(5, OG_END_LEFT);
+    no_more();
+}
+END_TEST
+
+/* The log is given a moment; then the one that vanished was it. */
+START_TEST(a_kill_that_the_log_does_not_have)
+{
+    all_witnesses();
+    og_verdict_count(&v, 8, T);
+    die(5, OG_END_VANISHED);
+    nothing(T);
+    ck_assert_uint_eq(og_verdict_due(&v), T + OG_VERDICT_SETTLE_USEC);
+    finds(T + OG_VERDICT_SETTLE_USEC, OG_FINDING_COUNTED);
+    ck_assert_int_eq(f.death.pid, 5);
+    ck_assert_uint_eq(f.vanished, 1);
+    no_more();
+}
+END_TEST
+
+START_TEST(without_the_log_there_is_nothing_to_wait_for)
+{
+    all_witnesses();
+    og_verdict_witnesses(&v, false, true);
+    og_verdict_count(&v, 8, T);
+    nothing(T);
+    die(5, OG_END_VANISHED);
+    die(6, OG_END_VANISHED);
+    finds(T, OG_FINDING_COUNTED);
+    ck_assert_uint_eq(f.vanished, 2);
+    finds(T, OG_FINDING_KILLED);
+    ck_assert_int_eq(f.death.pid, 6);
+    no_more();
+}
+END_TEST
+
+START_TEST(a_count_that_nobody_explains)
+{
+    all_witnesses();
+    og_verdict_count(&v, 10, T);
+    nothing(T + SEC);
+    told(5, OG_WHERE_INSIDE);
+    finds(T + OG_VERDICT_BURIAL_USEC, OG_FINDING_UNATTRIBUTED);
+    ck_assert_uint_eq(f.kills, 2);
+    no_more();
+}
+END_TEST
+
+/* A record that lacks its header may be one that was counted, and explains it; of another
+ * cgroup it explains nothing. */
+START_TEST(kills_elsewhere)
+{
+    all_witnesses();
+    told(5, OG_WHERE_OUTSIDE);
+    told(6, OG_WHERE_UNKNOWN);
+    og_verdict_count(&v, 8, T);
+    no_more();
+    told(7, OG_WHERE_UNKNOWN);
+    no_more();
+    told(8, OG_WHERE_OUTSIDE);
+    og_verdict_count(&v, 9, T);
+    finds(T + OG_VERDICT_BURIAL_USEC, OG_FINDING_UNATTRIBUTED);
+}
+END_TEST
+
+/* What is logged as inside and not counted (version 1 counts only the cgroup itself) must not
+ * explain another one later. */
+START_TEST(a_log_that_says_more_than_the_counter)
+{
+    all_witnesses();
+    told(5, OG_WHERE_INSIDE);
+    og_verdict_count(&v, 7, T);
+    no_more();
+    og_verdict_count(&v, 8, T);
+    finds(T + OG_VERDICT_BURIAL_USEC, OG_FINDING_UNATTRIBUTED);
+    no_more();
+}
+END_TEST
+
+START_TEST(other_ends)
+{
+    og_death_t crash = { .pid = 6, .how = OG_END_CRASHED, .signal = 11 };
+
+    all_witnesses();
+    die(5, OG_END_SHOT);
+    og_verdict_death(&v, &crash);
+    die(7, OG_END_VANISHED);
+    finds(T, OG_FINDING_SHOT);
+    finds(T, OG_FINDING_CRASHED);
+    ck_assert_int_eq(f.death.signal, 11);
+    finds(T, OG_FINDING_KILLED);
+    ck_assert_int_eq(f.death.pid, 7);
+    no_more();
+}
+END_TEST
+
+START_TEST(httpd_sends_them_away)
+{
+    all_witnesses();
+    die(5, OG_END_DISMISSED);
+    no_more();
+    og_verdict_count(&v, 8, T);
+    die(6, OG_END_DISMISSED);
+    finds(T + OG_VERDICT_SETTLE_USEC, OG_FINDING_COUNTED);
+    ck_assert_int_eq(f.death.pid, 6);
+    no_more();
+}
+END_TEST
+
+/* Whoever can't know does not say that it was not the OOM killer. */
+START_TEST(no_witness)
+{
+    all_witnesses();
+    og_verdict_witnesses(&v, false, false);
+    die(5, OG_END_VANISHED);
+    finds(T, OG_FINDING_VANISHED);
+    og_verdict_witnesses(&v, true, false);
+    die(6, OG_END_VANISHED);
+    finds(T, OG_FINDING_KILLED);
+    og_verdict_gap(&v, 3, T);
+    die(7, OG_END_VANISHED);
+    finds(T, OG_FINDING_VANISHED);
+    finds(T + OG_VERDICT_BURIAL_USEC, OG_FINDING_GAP);
+    ck_assert_uint_eq(f.kills, OG_VERDICT_UNKNOWN);
+    ck_assert_uint_eq(f.records, 3);
+    no_more();
+}
+END_TEST
+
+START_TEST(a_gap_says_how_many_kills_it_hid)
+{
+    all_witnesses();
+    og_verdict_gap(&v, 100, T);
+    og_verdict_gap(&v, 50, T);
+    og_verdict_count(&v, 10, T);
+    die(5, OG_END_VANISHED);
+    finds(T + OG_VERDICT_SETTLE_USEC, OG_FINDING_COUNTED);
+    ck_assert(f.gap);
+    finds(T + OG_VERDICT_BURIAL_USEC, OG_FINDING_GAP);
+    ck_assert_uint_eq(f.records, 150);
+    ck_assert_uint_eq(f.kills, 3);
+    no_more();
+}
+END_TEST
+
+/* Nobody dies twice; but a pid may be had by another one. */
+START_TEST(told_once)
+{
+    uint64_t seq;
+
+    all_witnesses();
+    ck_assert(!og_verdict_was_told(&v, 5, 0, &seq));
+    told(5, OG_WHERE_INSIDE);
+    ck_assert(og_verdict_was_told(&v, 5, T - 50 * SEC, &seq));
+    ck_assert_uint_eq(seq, 1000);
+    ck_assert(!og_verdict_was_told(&v, 5, T + 50 * SEC, &seq));
+    for (pid_t pid = 100; pid < 100 + OG_VERDICT_REMEMBERED; pid++)
+        told(pid, OG_WHERE_INSIDE);
+    ck_assert(!og_verdict_was_told(&v, 5, T - 50 * SEC, &seq));
+}
+END_TEST
+
+START_TEST(another_counter)
+{
+    all_witnesses();
+    og_verdict_count(&v, 2, T);
+    no_more();
+    og_verdict_count(&v, 3, T);
+    finds(T + OG_VERDICT_BURIAL_USEC, OG_FINDING_UNATTRIBUTED);
+    ck_assert_uint_eq(f.kills, 1);
+}
+END_TEST
+
+/* The first reading of a counter says nothing of kills. */
+START_TEST(no_baseline)
+{
+    memset(&v, 0, sizeof v);
+    og_verdict_witnesses(&v, true, true);
+    og_verdict_count(&v, 99, T);
+    no_more();
+}
+END_TEST
+
+START_TEST(more_deaths_than_can_wait)
+{
+    all_witnesses();
+    for (pid_t pid = 1; pid <= OG_VERDICT_WAITING + 1; pid++)
+        die(pid, OG_END_VANISHED);
+    for (pid_t pid = 2; pid <= OG_VERDICT_WAITING + 1; pid++) {
+        finds(T, OG_FINDING_KILLED);
+        ck_assert_int_eq(f.death.pid, pid);
+    }
+    no_more();
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("verdict");
+
+    tcase_add_loop_test(tc, a_kill_that_all_have_seen, 0, 6);
+    tcase_add_test(tc, who_leaves_is_no_matter);
+    tcase_add_test(tc, a_kill_that_the_log_does_not_have);
+    tcase_add_test(tc, without_the_log_there_is_nothing_to_wait_for);
+    tcase_add_test(tc, a_count_that_nobody_explains);
+    tcase_add_test(tc, kills_elsewhere);
+    tcase_add_test(tc, a_log_that_says_more_than_the_counter);
+    tcase_add_test(tc, other_ends);
+    tcase_add_test(tc, httpd_sends_them_away);
+    tcase_add_test(tc, no_witness);
+    tcase_add_test(tc, a_gap_says_how_many_kills_it_hid);
+    tcase_add_test(tc, told_once);
+    tcase_add_test(tc, another_counter);
+    tcase_add_test(tc, no_baseline);
+    tcase_add_test(tc, more_deaths_than_can_wait);
+    return unit_run("verdict", &tc, 1);
+}
