@@ -25,11 +25,26 @@ int child_drop_privileges(apr_pool_t *p, server_rec *s)
 
     if (c->enabled == 0 || !is_mpm_child())
         return DECLINED;
+    og_forked_mark(og_ledger_forked(parent_retained()->ledger), getpid(), OG_FORKED_WORKER);
     score = og_score_target(c->worker, parent_retained()->base);
     rc = og_score_write("/proc", 0, score);
     if (rc != 0)
         parent_complain(s, -rc, "a worker", score);
     return DECLINED;
+}
+
+static apr_status_t leave(void *ledger)
+{
+    og_forked_mark(og_ledger_forked(ledger), getpid(), OG_FORKED_LEFT);
+    return APR_SUCCESS;
+}
+
+/* A worker that ends because it wants to runs its cleanups: a killed one does not. */
+void child_init(apr_pool_t *pchild, server_rec *s)
+{
+    if (parent_is_ready())
+        apr_pool_cleanup_register(pchild, parent_retained()->ledger, leave,
+                                  apr_pool_cleanup_null);
 }
 
 static apr_status_t request_end(void *cell)

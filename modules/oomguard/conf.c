@@ -19,7 +19,9 @@ void *conf_create(apr_pool_t *p, server_rec *s)
     guard_conf_t *c = apr_pcalloc(p, sizeof *c);
 
     c->enabled = -1;
-    c->watch = WATCH_UNSET;
+    c->watch = WATCH_AUTO;
+    c->state = "oomguard.state";
+    c->history = "";
     c->master = default_master;
     c->worker = default_worker;
     c->helper = default_helper;
@@ -52,22 +54,61 @@ static const char *set_enabled(cmd_parms *cmd, void *dummy, int on)
     return NULL;
 }
 
-static const char *set_watch(cmd_parms *cmd, void *dummy, const char *word)
+static const char *set_watch(cmd_parms *cmd, void *dummy, int argc, char *const argv[])
+{
+    static const char usage[] = "write OOMGuardWatch auto, OOMGuardWatch off, or one or both "
+                                "of kmsg and counter";
+    const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    guard_conf_t *c = conf_of(cmd->server);
+    unsigned named = 0;
+
+    if (err != NULL)
+        return err;
+    if (argc == 1 && ap_cstr_casecmp(argv[0], "auto") == 0)
+        c->watch = WATCH_AUTO;
+    else if (argc == 1 && ap_cstr_casecmp(argv[0], "off") == 0)
+        c->watch = WATCH_OFF;
+    else {
+        for (int i = 0; i < argc; i++) {
+            unsigned bit = ap_cstr_casecmp(argv[i], "kmsg") == 0      ? WATCH_KMSG
+                           : ap_cstr_casecmp(argv[i], "counter") == 0 ? WATCH_COUNTER
+                                                                      : 0;
+
+            if (bit == 0 || (named & bit) != 0)
+                return apr_psprintf(cmd->pool, "OOMGuardWatch: %s, not \"%s\"", usage,
+                                    argv[i]);
+            named |= bit;
+        }
+        if (named == 0)
+            return apr_pstrcat(cmd->pool, "OOMGuardWatch: ", usage, NULL);
+        c->watch = named | WATCH_REQUIRED;
+    }
+    return NULL;
+}
+
+static const char *set_state(cmd_parms *cmd, void *dummy, const char *path)
 {
     const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     guard_conf_t *c = conf_of(cmd->server);
 
     if (err != NULL)
         return err;
-    if (ap_cstr_casecmp(word, "auto") == 0)
-        c->watch = WATCH_AUTO;
-    else if (ap_cstr_casecmp(word, "kmsg") == 0)
-        c->watch = WATCH_KMSG;
-    else if (ap_cstr_casecmp(word, "off") == 0)
-        c->watch = WATCH_OFF;
-    else
-        return apr_psprintf(cmd->pool, "OOMGuardWatch: write auto, kmsg or off, not \"%s\"",
-                            word);
+    if (*path == '\0')
+        return "OOMGuardState: write a file, relative to DefaultRuntimeDir, or off";
+    c->state = ap_cstr_casecmp(path, "off") == 0 ? "" : path;
+    return NULL;
+}
+
+static const char *set_history(cmd_parms *cmd, void *dummy, const char *path)
+{
+    const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    if (err != NULL)
+        return err;
+    if (*path == '\0' || *path == '|')
+        return "OOMGuardHistory: write a file, relative to ServerRoot, or off; there are no pipes "
+               "here, since nothing is forked when memory is short";
+    conf_of(cmd->server)->history = ap_cstr_casecmp(path, "off") == 0 ? "" : path;
     return NULL;
 }
 
@@ -85,7 +126,7 @@ static const char *bad_glob(apr_pool_t *p, const char *glob)
     return NULL;
 }
 
-static const char usage[] = "write OOMGuardScore master|worker|helper [absolute|relative] "
+static const char score_usage[] = "write OOMGuardScore master|worker|helper [absolute|relative] "
                             "VALUE, or OOMGuardScore process \"GLOB\" [absolute|relative] "
                             "VALUE";
 
@@ -100,7 +141,7 @@ static const char *set_score(cmd_parms *cmd, void *dummy, int argc, char *const 
     if (err != NULL)
         return err;
     if (argc < 2)
-        return apr_pstrcat(cmd->pool, "OOMGuardScore wants a role and a value: ", usage, NULL);
+        return apr_pstrcat(cmd->pool, "OOMGuardScore wants a role and a value: ", score_usage, NULL);
     if (ap_cstr_casecmp(argv[0], "master") == 0)
         score = &c->master;
     else if (ap_cstr_casecmp(argv[0], "worker") == 0)
@@ -110,7 +151,7 @@ static const char *set_score(cmd_parms *cmd, void *dummy, int argc, char *const 
     else if (ap_cstr_casecmp(argv[0], "process") == 0) {
         if (argc < 3 || argv[1][0] == '\0')
             return apr_pstrcat(cmd->pool, "OOMGuardScore process wants a name or pattern and "
-                               "a value: ", usage, NULL);
+                               "a value: ", score_usage, NULL);
         if ((err = bad_glob(cmd->pool, argv[at])) != NULL)
             return err;
         rule = apr_array_push(c->processes);
@@ -119,9 +160,9 @@ static const char *set_score(cmd_parms *cmd, void *dummy, int argc, char *const 
     }
     else
         return apr_psprintf(cmd->pool, "OOMGuardScore: there is no role \"%s\": %s", argv[0],
-                            usage);
+                            score_usage);
     if (argc - at < 1 || argc - at > 2)
-        return apr_pstrcat(cmd->pool, "OOMGuardScore: too few or too many words: ", usage,
+        return apr_pstrcat(cmd->pool, "OOMGuardScore: too few or too many words: ", score_usage,
                            NULL);
     if (!og_score_parse(argc - at == 2 ? argv[at] : NULL, argv[argc - 1], score))
         return apr_psprintf(cmd->pool, "OOMGuardScore: \"%s%s%s\" is no score: write a whole "
@@ -136,8 +177,13 @@ const command_rec conf_commands[] = {
     AP_INIT_FLAG("OOMGuard", set_enabled, NULL, RSRC_CONF,
                  "On or Off: guard this httpd; in a virtual host, whether its requests are "
                  "remembered while they run"),
-    AP_INIT_TAKE1("OOMGuardWatch", set_watch, NULL, RSRC_CONF,
-                  "auto, kmsg or off: where kills are heard of"),
+    AP_INIT_TAKE_ARGV("OOMGuardWatch", set_watch, NULL, RSRC_CONF,
+                      "auto, off, or one or both of kmsg and counter: where kills are heard of"),
+    AP_INIT_TAKE1("OOMGuardState", set_state, NULL, RSRC_CONF,
+                  "a file, relative to DefaultRuntimeDir, or off: where what was seen is kept "
+                  "for the next httpd"),
+    AP_INIT_TAKE1("OOMGuardHistory", set_history, NULL, RSRC_CONF,
+                  "a file, relative to ServerRoot, or off: a line of JSON for each event"),
     AP_INIT_TAKE_ARGV("OOMGuardScore", set_score, NULL, RSRC_CONF,
                       "master, worker, helper or process \"GLOB\", then absolute or relative, "
                       "then a value: oom_score_adj of those processes"),
@@ -152,7 +198,7 @@ static void dump_score(apr_file_t *out, const char *who, og_score_t score)
 
 void conf_dump(apr_pool_t *p, server_rec *s)
 {
-    static const char *const watch[] = { "auto", "auto", "kmsg", "off" };
+    static const char *const watch[] = { "off", "kmsg", "counter", "kmsg counter" };
     guard_conf_t *c = conf_of(s);
     apr_file_t *out;
 
@@ -161,7 +207,12 @@ void conf_dump(apr_pool_t *p, server_rec *s)
     apr_file_printf(out, "OOM guard: %s\n", c->enabled != 0 ? "on" : "off");
     if (c->enabled == 0)
         return;
-    apr_file_printf(out, "  watches: %s\n", watch[c->watch]);
+    apr_file_printf(out, "  watches: %s\n",
+                    c->watch == WATCH_AUTO ? "auto" : watch[c->watch & WATCH_AUTO]);
+    apr_file_printf(out, "  state: %s\n",
+                    *c->state != '\0' ? ap_runtime_dir_relative(p, c->state) : "off");
+    apr_file_printf(out, "  history: %s\n",
+                    *c->history != '\0' ? ap_server_root_relative(p, c->history) : "off");
     dump_score(out, "master", c->master);
     dump_score(out, "worker", c->worker);
     dump_score(out, "helper", c->helper);

@@ -49,7 +49,18 @@ void og_forked_add(og_forked_t *f, pid_t pid, pid_t ppid, uint64_t usec)
     __atomic_thread_fence(__ATOMIC_RELEASE);
     p->ppid = (int32_t)ppid;
     p->begun_usec = usec;
+    p->marks = 0;
     __atomic_store_n(&p->pid, (int32_t)pid, __ATOMIC_RELEASE);
+}
+
+void og_forked_mark(og_forked_t *f, pid_t pid, uint32_t marks)
+{
+    for (unsigned i = 0; i < TRIED; i++) {
+        if (LOAD(&place(f, pid, i)->pid) == pid) {
+            __atomic_fetch_or(&place(f, pid, i)->marks, marks, __ATOMIC_RELAXED);
+            return;
+        }
+    }
 }
 
 bool og_forked_find(const og_forked_t *f, pid_t pid, og_process_t *out)

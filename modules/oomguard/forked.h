@@ -11,12 +11,21 @@
 
 #define OG_FORKED_MAX 1024
 
+/* What is known of one, set by whoever knows. */
+#define OG_FORKED_WORKER 1U    /* by its own word */
+#define OG_FORKED_LEFT 2U      /* it runs its cleanups: it ends because it wants to */
+#define OG_FORKED_SHOT 4U      /* httpd has sent it SIGKILL */
+#define OG_FORKED_DISMISSED 8U /* httpd stops, or starts anew */
+#define OG_FORKED_SIGNAL(n) ((uint32_t)(n) << 8) /* it was killed by that, httpd says */
+#define OG_FORKED_SIGNAL_OF(marks) ((int)((marks) >> 8 & 0x7f))
+
 /* It may be long gone, and another one have its pid: begun_usec, of CLOCK_BOOTTIME as in
  * /proc/PID/stat, tells them apart. */
 typedef struct {
     int32_t pid; /* 0: none */
     int32_t ppid;
     uint64_t begun_usec;
+    uint32_t marks;
 } og_process_t;
 
 /* All zero is an empty one. */
@@ -26,6 +35,9 @@ typedef struct {
 
 /* Async-signal-safe, errno untouched. */
 void og_forked_add(og_forked_t *f, pid_t pid, pid_t ppid, uint64_t usec);
+
+/* Adds marks to the process that has this pid, if it is known. Async-signal-safe. */
+void og_forked_mark(og_forked_t *f, pid_t pid, uint32_t marks);
 
 /* The process that had this pid, the last one if there were several. False if none is known. */
 bool og_forked_find(const og_forked_t *f, pid_t pid, og_process_t *out);

@@ -8,7 +8,7 @@
 #define CELL_TAKEN 1 /* its owner is still writing */
 
 /* To be changed with whatever sizes and names below do not show. */
-#define LAYOUT_REVISION 1
+#define LAYOUT_REVISION 2
 
 /* Who has a slot, or had. */
 typedef struct {
@@ -24,7 +24,8 @@ struct og_ledger {
     uint32_t dead_next;   /* where the next dead goes, modulo OG_LEDGER_DEAD */
     uint32_t said;        /* bits of og_ledger_first */
     uint64_t missed;
-    uint64_t resume_seq;
+    uint32_t seen_at; /* which of the two is valid */
+    og_seen_t seen[2];
     struct {
         uint64_t stamp; /* odd while the master writes */
         og_worker_t worker;
@@ -195,6 +196,7 @@ void og_ledger_exited(og_ledger_t *l, int slot, pid_t pid, int generation, uint6
     uint32_t at = l->dead_next % OG_LEDGER_DEAD;
     og_worker_t *d = &l->dead[at].worker;
     slot_t *w = slot >= 0 && (unsigned)slot < l->slots ? slot_of(l, (unsigned)slot) : NULL;
+    og_process_t forked;
 
     if (w == NULL || w->pid != pid)
         w = ousted_of(l, pid);
@@ -206,6 +208,8 @@ void og_ledger_exited(og_ledger_t *l, int slot, pid_t pid, int generation, uint6
     d->generation = generation;
     d->started_usec = w != NULL ? w->started_usec : 0;
     d->ended_usec = usec;
+    if (og_forked_find(&l->forked, pid, &forked))
+        d->marks = forked.marks;
     if (w != NULL)
         collect(l, w, pid, 0, d);
     __atomic_add_fetch(&l->dead[at].stamp, 1, __ATOMIC_RELEASE);
@@ -343,6 +347,26 @@ static bool buried(const og_ledger_t *l, uint32_t nth, og_worker_t *out)
     return LOAD(&l->dead[at].stamp) == stamp;
 }
 
+/* A worker by its own word, that the master has not noted yet. Its requests tell its slot. */
+static bool newborn(const og_ledger_t *l, pid_t pid, pid_t tid, og_worker_t *out)
+{
+    og_process_t p;
+
+    if (!og_forked_find(&l->forked, pid, &p) || (p.marks & OG_FORKED_WORKER) == 0)
+        return false;
+    memset(out, 0, sizeof *out);
+    out->pid = (int32_t)pid;
+    out->slot = out->generation = -1;
+    for (unsigned i = 0; i < l->slots && out->in_flight == 0; i++) {
+        const slot_t row_only = { .row = i };
+
+        collect(l, &row_only, pid, tid, out);
+        if (out->in_flight > 0)
+            out->slot = (int32_t)i;
+    }
+    return true;
+}
+
 bool og_ledger_worker(const og_ledger_t *l, pid_t pid, pid_t tid, uint64_t usec,
                       uint64_t slack_usec, og_worker_t *out)
 {
@@ -366,7 +390,7 @@ bool og_ledger_worker(const og_ledger_t *l, pid_t pid, pid_t tid, uint64_t usec,
             alive_at(out->started_usec, 0, usec, slack_usec))
             return true;
     }
-    return false;
+    return newborn(l, pid, tid, out);
 }
 
 uint64_t og_ledger_missed(const og_ledger_t *l)
@@ -374,14 +398,30 @@ uint64_t og_ledger_missed(const og_ledger_t *l)
     return LOAD(&l->missed);
 }
 
-uint64_t og_ledger_resume(const og_ledger_t *l)
+bool og_ledger_next_dead(const og_ledger_t *l, uint32_t *n, og_worker_t *out)
 {
-    return LOAD(&l->resume_seq);
+    uint32_t end = LOAD(&l->dead_next);
+
+    if (end - *n > OG_LEDGER_DEAD)
+        *n = end - OG_LEDGER_DEAD;
+    while (*n != end) {
+        if (buried(l, (*n)++, out))
+            return true;
+    }
+    return false;
 }
 
-void og_ledger_set_resume(og_ledger_t *l, uint64_t seq)
+void og_ledger_seen(const og_ledger_t *l, og_seen_t *out)
 {
-    STORE(&l->resume_seq, seq);
+    memcpy(out, &l->seen[LOAD(&l->seen_at) % 2], sizeof *out);
+}
+
+void og_ledger_set_seen(og_ledger_t *l, const og_seen_t *seen)
+{
+    uint32_t at = l->seen_at + 1;
+
+    memcpy(&l->seen[at % 2], seen, sizeof *seen);
+    STORE(&l->seen_at, at);
 }
 
 bool og_ledger_first(og_ledger_t *l, uint32_t bit)

@@ -12,6 +12,7 @@
 #define OG_LEDGER_H
 
 #include "oomguard/forked.h"
+#include "oomguard/verdict.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,8 +43,9 @@ _Static_assert(sizeof(og_request_t) == OG_LEDGER_CELL_BYTES, "documented size of
 typedef struct {
     int32_t pid; /* 0: none */
     int32_t slot; /* of the scoreboard, or -1 */
-    int32_t generation;
+    int32_t generation; /* or -1: the master has not noted it yet */
     int32_t in_flight; /* of the dead: how many requests were */
+    uint32_t marks;    /* of the dead: OG_FORKED_... */
     uint64_t started_usec;
     uint64_t ended_usec; /* 0 while it lives */
     og_request_t requests[OG_LEDGER_DEAD_REQUESTS]; /* oldest first */
@@ -104,9 +106,23 @@ og_forked_t *og_ledger_forked(og_ledger_t *l);
 /* Requests that found no cell since the start. */
 uint64_t og_ledger_missed(const og_ledger_t *l);
 
-/* The sequence number of the kernel's log from which to read on; 0 before the first. */
-uint64_t og_ledger_resume(const og_ledger_t *l);
-void og_ledger_set_resume(og_ledger_t *l, uint64_t seq);
+/* The dead after the nth that were buried since the start: *n is the caller's, 0 at first.
+ * True, and *n goes on, if there is one. Those that were overwritten before they could be
+ * read are left out. */
+bool og_ledger_next_dead(const og_ledger_t *l, uint32_t *n, og_worker_t *out);
+
+/* What the watcher has seen so far, for the next one to go on with. */
+typedef struct {
+    uint64_t resume_seq;  /* of the kernel's log: from where to read on; 0: not known yet */
+    uint64_t pending;     /* what is being told just now: a record's number, or whatever is
+                           * the finding's; 0: nothing */
+    uint32_t buried;      /* for og_ledger_next_dead */
+    og_verdict_t verdict;
+} og_seen_t;
+
+/* Replaced as a whole: one that dies in the midst of it leaves the one before. */
+void og_ledger_seen(const og_ledger_t *l, og_seen_t *out);
+void og_ledger_set_seen(og_ledger_t *l, const og_seen_t *seen);
 
 /* True for the first caller with this bit, whichever process it is in: what is to be
  * complained of once in the life of the server. */

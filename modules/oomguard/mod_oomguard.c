@@ -15,9 +15,11 @@ static void register_hooks(apr_pool_t *p)
     /* Behind all that fork helpers of their own from post_config: see parent_is_ready. */
     ap_hook_post_config(parent_post_config, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_child_status(parent_child_status, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_error_log(parent_error_log, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_monitor(parent_monitor, NULL, NULL, APR_HOOK_MIDDLE);
     /* Before mod_unixd gives root away: afterwards the worker does not own its /proc files. */
     ap_hook_drop_privileges(child_drop_privileges, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_FIRST);
     /* Behind mod_remoteip, so that the client is the client. */
     ap_hook_post_read_request(child_request_begin, NULL, NULL, APR_HOOK_LAST);
 }

@@ -12,6 +12,8 @@
 #include "http_main.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -193,6 +195,8 @@ int parent_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, serve
     /* The module may have been away for a while. */
     og_ledger_sweep(kept->ledger, parent_now());
     master = getpid();
+    if (kept->began_usec == 0)
+        kept->began_usec = parent_now();
     if (kept->have_base) {
         apr_pool_cleanup_register(p, NULL, restore_base, apr_pool_cleanup_null);
         set_master_score(s, og_score_target(c->master, kept->base));
@@ -205,12 +209,42 @@ int parent_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, serve
 void parent_child_status(server_rec *s, pid_t pid, ap_generation_t gen, int slot,
                          mpm_child_status state)
 {
+    og_process_t p;
+    int mpm;
+
     if (kept->ledger == NULL || !ready)
         return;
     if (state == MPM_CHILD_STARTED)
         og_ledger_started(kept->ledger, slot, pid, gen, parent_now());
-    else if (state == MPM_CHILD_EXITED)
+    else if (state == MPM_CHILD_EXITED) {
+        og_forked_t *forked = og_ledger_forked(kept->ledger);
+        int left = og_forked_find(forked, pid, &p) && (p.marks & OG_FORKED_LEFT) != 0;
+
+        if (ap_mpm_query(AP_MPMQ_MPM_STATE, &mpm) == APR_SUCCESS && mpm == AP_MPMQ_STOPPING)
+            og_forked_mark(forked, pid, OG_FORKED_DISMISSED);
         og_ledger_exited(kept->ledger, slot, pid, gen, parent_now());
+        if (!left)
+            watcher_bury();
+    }
+}
+
+/* mpm_unix.c: what httpd says of a child that it is about to kill, or that a signal has ended
+ * (it is silent about SIGKILL). The texts have been the same since 2.4.0, and no request can
+ * have the master log one. */
+void parent_error_log(const ap_errorlog_info *info, const char *line)
+{
+    const char *at;
+    long pid, sig;
+
+    if (kept == NULL || kept->ledger == NULL || !ready || getpid() != master ||
+        info->r != NULL || (at = strstr(line, "child p")) == NULL)
+        return;
+    if (sscanf(at, "child process %ld still did not exit", &pid) == 1 &&
+        strstr(at, "sending a SIGKILL") != NULL)
+        og_forked_mark(og_ledger_forked(kept->ledger), (pid_t)pid, OG_FORKED_SHOT);
+    else if (sscanf(at, "child pid %ld exit signal %*[^(](%ld)", &pid, &sig) == 2 && sig > 0 &&
+             sig < 128 && sig != SIGKILL)
+        og_forked_mark(og_ledger_forked(kept->ledger), (pid_t)pid, OG_FORKED_SIGNAL(sig));
 }
 
 static const process_rule_t *rule_for(const guard_conf_t *c, const char *comm)

@@ -64,17 +64,23 @@ static void mib(sink_t *s, int64_t kib)
         say(s, "%" PRId64 ".%" PRId64 " MiB", kib / 1024, kib % 1024 * 10 / 1024);
 }
 
+static void place(sink_t *s, const og_worker_t *w)
+{
+    if (w->slot >= 0)
+        say(s, ", slot %d", w->slot);
+    if (w->generation >= 0)
+        say(s, ", generation %d", w->generation);
+}
+
 static void victim(sink_t *s, const og_report_t *r)
 {
     static const char *const roles[] = { "process", "process", "master", "worker", "watcher",
-                                         "helper" };
+                                         "process", "helper" };
 
     say(s, "the kernel killed %s %d ", roles[r->role], (int)r->kill->pid);
     quote_logged(s, r->kill->comm);
     if (r->worker != NULL) {
-        if (r->worker->slot >= 0)
-            say(s, ", slot %d", r->worker->slot);
-        say(s, ", generation %d", r->worker->generation);
+        place(s, r->worker);
         if (r->worker->pid != r->kill->pid)
             say(s, ", a thread of pid %d", r->worker->pid);
     }
@@ -132,18 +138,17 @@ static void memory(sink_t *s, const og_kmsg_kill_t *k)
         say(s, ", uid %" PRId64, k->uid);
 }
 
-/* The request that is to be named, and why that one. */
-static const og_request_t *choose(const og_report_t *r, const char **why)
+/* The request that is to be named, and why that one. kill: as the log has it, or NULL. */
+static const og_request_t *choose(const og_worker_t *w, const og_kmsg_kill_t *kill,
+                                  const char **why)
 {
-    const og_worker_t *w = r->worker;
-
-    for (int i = 0; i < w->in_flight && i < OG_LEDGER_DEAD_REQUESTS; i++) {
+    for (int i = 0; kill != NULL && i < w->in_flight && i < OG_LEDGER_DEAD_REQUESTS; i++) {
         /* A log that names threads names one by its id, and the process by its own. */
-        if (w->requests[i].tid == r->kill->pid && r->kill->pid != w->pid) {
+        if (w->requests[i].tid == kill->pid && kill->pid != w->pid) {
             *why = "likely: the killed thread's";
             return &w->requests[i];
         }
-        if (w->requests[i].tid == r->kill->invoked_pid && r->kill->invoked_pid != 0) {
+        if (w->requests[i].tid == kill->invoked_pid && kill->invoked_pid != 0) {
             *why = "likely: its thread asked for the memory that was not there";
             return &w->requests[i];
         }
@@ -152,9 +157,9 @@ static const og_request_t *choose(const og_report_t *r, const char **why)
     return &w->requests[0];
 }
 
-static void request(sink_t *s, const og_report_t *r)
+static void request(sink_t *s, const og_worker_t *w, const og_kmsg_kill_t *kill,
+                    uint64_t usec, bool missed)
 {
-    const og_worker_t *w = r->worker;
     const og_request_t *q;
     const char *why;
     uint64_t msec;
@@ -163,8 +168,8 @@ static void request(sink_t *s, const og_report_t *r)
         say(s, "; no request in flight is known");
         return;
     }
-    q = choose(r, &why);
-    msec = r->usec > q->begun_usec ? (r->usec - q->begun_usec) / 1000 : 0;
+    q = choose(w, kill, &why);
+    msec = usec > q->begun_usec ? (usec - q->begun_usec) / 1000 : 0;
     say(s, "; request ");
     if (q->method[0] == '\0')
         say(s, "of a host with OOMGuard Off");
@@ -181,10 +186,18 @@ static void request(sink_t *s, const og_report_t *r)
     }
     say(s, " for %" PRIu64 ".%03" PRIu64 " s", msec / 1000, msec % 1000);
     if (w->in_flight == 1)
-        say(s, r->missed ? " (likely: the only one known; others found no room to be noted)"
-                         : " (certain: the only one in flight)");
+        say(s, missed ? " (likely: the only one known; others found no room to be noted)"
+                      : " (certain: the only one in flight)");
     else
         say(s, " (%s, of %d in flight)", why, w->in_flight);
+}
+
+static void doubts(sink_t *s, bool late, bool again)
+{
+    if (late)
+        say(s, "; read late, while nobody watched");
+    if (again)
+        say(s, "; perhaps told before: the watcher died over it");
 }
 
 size_t og_render_line(const og_report_t *r, char *buf, size_t size)
@@ -196,10 +209,107 @@ size_t og_render_line(const og_report_t *r, char *buf, size_t size)
     killer(&s, r->kill);
     memory(&s, r->kill);
     if (r->worker != NULL)
-        request(&s, r);
+        request(&s, r->worker, r->kill, r->usec, r->missed);
     if (r->sure != NULL)
         say(&s, "; %s", r->sure);
-    if (r->late)
-        say(&s, "; read late, while nobody watched");
+    doubts(&s, r->late, r->again);
+    return s.len;
+}
+
+static void counter(sink_t *s, const og_case_t *c)
+{
+    if (c->cgroup == NULL)
+        say(s, "this machine");
+    else {
+        say(s, "memory cgroup ");
+        quote(s, c->cgroup);
+    }
+}
+
+/* Why the log did not tell it. */
+static void silence(sink_t *s, const og_case_t *c)
+{
+    say(s, "; the kernel's log ");
+    if (!c->log)
+        say(s, "is not read");
+    else if (c->finding->gap)
+        say(s, "lost records then");
+    else
+        say(s, "does not show it");
+}
+
+static void who(sink_t *s, const og_case_t *c)
+{
+    say(s, "worker %d", c->finding->death.pid);
+    if (c->worker != NULL)
+        place(s, c->worker);
+}
+
+size_t og_render_case(const og_case_t *c, char *buf, size_t size)
+{
+    const og_finding_t *f = c->finding;
+    sink_t s = { buf, size, 0 };
+
+    buf[0] = '\0';
+    switch (f->kind) {
+    case OG_FINDING_COUNTED:
+        say(&s, "the kernel killed ");
+        who(&s, c);
+        say(&s, ": ");
+        counter(&s, c);
+        say(&s, " counts an OOM kill more, and this worker vanished");
+        if (f->vanished > 1)
+            say(&s, " (a guess: one of %" PRIu32 " that did)", f->vanished);
+        else
+            say(&s, " (likely: no other one did)");
+        silence(&s, c);
+        break;
+    case OG_FINDING_UNATTRIBUTED:
+        say(&s, "the kernel killed %" PRIu64 " process%s, as ", f->kills,
+            f->kills == 1 ? "" : "es");
+        counter(&s, c);
+        say(&s, " counts, and nobody knows which: no worker vanished");
+        silence(&s, c);
+        break;
+    case OG_FINDING_GAP:
+        say(&s, "%" PRIu64 " records of the kernel's log were overwritten before they could "
+                "be read; ", f->records);
+        if (f->kills == OG_VERDICT_UNKNOWN)
+            say(&s, "a kill among them has no line");
+        else {
+            counter(&s, c);
+            say(&s, " counts %" PRIu64 " OOM kill%s among them", f->kills,
+                f->kills == 1 ? "" : "s");
+        }
+        break;
+    case OG_FINDING_KILLED:
+        who(&s, c);
+        say(&s, " vanished, and not by the OOM killer");
+        if (c->cgroup == NULL || c->cgroup[0] != '\0') {
+            say(&s, ": ");
+            counter(&s, c);
+            say(&s, " counts no further kill");
+        }
+        else
+            say(&s, ": the kernel's log has no such kill");
+        say(&s, "; somebody's SIGKILL, or a module that called exit()");
+        break;
+    case OG_FINDING_SHOT:
+        say(&s, "httpd itself sent SIGKILL to ");
+        who(&s, c);
+        say(&s, ", which did not stop in time; it was not the OOM killer");
+        break;
+    case OG_FINDING_CRASHED:
+        who(&s, c);
+        say(&s, " crashed by signal %d; it was not the OOM killer", f->death.signal);
+        break;
+    case OG_FINDING_VANISHED:
+        who(&s, c);
+        say(&s, " vanished, and whether by the OOM killer can't be said: neither the kernel's "
+                "log nor its counter can be read");
+    }
+    if (c->worker != NULL)
+        request(&s, c->worker, NULL, f->death.ended_usec, c->missed);
+    doubts(&s, c->late, c->again);
     return s.len;
 }

@@ -19,6 +19,7 @@ typedef enum {
     OG_ROLE_MASTER,
     OG_ROLE_WORKER,
     OG_ROLE_WATCHER,
+    OG_ROLE_FORMER, /* a process of the httpd before this one */
     OG_ROLE_HELPER /* whatever else httpd forked: CGI, daemons, piped loggers */
 } og_role_t;
 
@@ -32,9 +33,23 @@ typedef struct {
     bool missed;               /* some requests found no cell, so there may be others */
     const char *sure;          /* how it is known that it was ours: words for people */
     bool late;                 /* read after the fact: the times are the kernel's own */
+    bool again; /* perhaps told before, by a watcher that died over it */
 } og_report_t;
 
 /* Writes the line, without newline, NUL-terminated. Its length; it is cut at size. */
 size_t og_render_line(const og_report_t *r, char *buf, size_t size);
+
+/* A finding of the witnesses, and what they are. */
+typedef struct {
+    const og_finding_t *finding;
+    const og_worker_t *worker; /* of a death; NULL if it is not remembered */
+    const char *cgroup;        /* whose kills are counted; NULL: the machine's, "": nobody's */
+    bool log;                  /* the kernel's log is read, too */
+    bool missed, late;         /* as above */
+    bool again;                /* perhaps told before, by a watcher that died over it */
+} og_case_t;
+
+/* The same for that. */
+size_t og_render_case(const og_case_t *c, char *buf, size_t size);
 
 #endif

@@ -1,10 +1,9 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
-/* What the watcher does: it gives all rights away, sleeps until the kernel writes, and says
- * what happened in the error log. */
+/* What the watcher does: it gives all rights away, sleeps until a witness has something to say,
+ * and asks them all. */
+#include "oomguard/event.h"
 #include "oomguard/guard.h"
 #include "oomguard/kmsg.h"
-#include "oomguard/procs.h"
-#include "oomguard/render.h"
 #include "oomguard/reserve.h"
 #include "lib/cgroup.h"
 #include "lib/file.h"
@@ -21,23 +20,16 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <syslog.h>
 #include <unistd.h>
 
 /* How long the watcher listens on after the master died: the kernel may still be printing. */
 #define LAST_WORDS_MSEC 100
-
-/* How far a worker's death in our books may lie before its kill in the log. A record that is
- * read at once is as old as now; of an older one only the kernel's clock speaks, which may
- * drift against ours by 500 ppm. */
-#define SLACK_USEC (5 * 1000000ULL)
-#define DRIFT_PARTS 2000
-
-/* How far the start of a process in /proc, in ticks, may lie from when it told its own. */
-#define START_SLACK_USEC 1000000
 
 /* How long nothing must have happened before the reserve is filled again: by then the killed
  * is gone, most often. Doubled each time there was no room for it. */
@@ -50,15 +42,14 @@
 #define ROOM_MAX_BYTES (8 * ROOM_MIN_BYTES)
 #define ROOM_SHARE 8
 
+/* Where nothing wakes us when a kill is counted (version 1, the machine's counter), and there
+ * is no log that would, it is looked at so often. */
+#define LOOK_MSEC 250
+
 static struct {
-    server_rec *server;
-    og_ledger_t *ledger;
-    pid_t master;
-    pid_t predecessor; /* 0: none */
-    og_cgroup_t cgroup;
-    int usage_fd; /* of it, or -errno */
+    witness_t w;
+    int usage_fd; /* of the cgroup, or -errno */
     uint64_t limit_bytes;
-    int live; /* the log was once read to its end: what comes now is new */
     og_kmsg_t kmsg;
     og_reserve_t reserve;
     int calm_msec;
@@ -87,7 +78,7 @@ static void set_title(void)
 }
 
 /* Whatever else the master has open, ports and keys among it, is none of our business. */
-static void close_others(server_rec *s, int kmsg)
+static void close_others(server_rec *s, const watch_task_t *task)
 {
     DIR *dir = opendir("/proc/self/fd");
     struct dirent *e;
@@ -102,7 +93,8 @@ static void close_others(server_rec *s, int kmsg)
     while ((e = readdir(dir)) != NULL) {
         int fd = atoi(e->d_name);
 
-        if (fd > STDERR_FILENO && fd != kmsg && fd != log && fd != dirfd(dir))
+        if (fd > STDERR_FILENO && fd != task->kmsg && fd != task->buried && fd != log &&
+            fd != task->state->fd && fd != task->history->fd && fd != dirfd(dir))
             close(fd);
     }
     closedir(dir);
@@ -172,124 +164,34 @@ static int has_room(void)
  * looked at only where there was room by the one known before. */
 static void refill(void)
 {
-    if (has_room() && (og_cgroup_limit(&self.cgroup, &self.limit_bytes), has_room()))
+    if (has_room() && (og_cgroup_limit(&self.w.cgroup, &self.limit_bytes), has_room()))
         og_reserve_refill(&self.reserve);
     else if (self.calm_msec < CALM_MAX_MSEC)
         self.calm_msec *= 2;
 }
 
-/* Is the killed the process that httpd forked, or has a stranger got its pid since? */
-static int is_still(const og_process_t *forked, const og_kmsg_kill_t *k, uint64_t usec,
-                    og_report_t *r)
-{
-    uint64_t asleep = parent_boot() - parent_now(); /* CLOCK_MONOTONIC did not count that */
-    og_procs_stat_t st;
-    int64_t apart;
-
-    if (forked->begun_usec > usec + asleep + SLACK_USEC)
-        return 0;
-    if (og_procs_stat("/proc", k->pid, &st) == 0 && st.start_usec != 0) {
-        apart = (int64_t)st.start_usec - (int64_t)forked->begun_usec;
-        return apart < START_SLACK_USEC && apart > -START_SLACK_USEC;
-    }
-    /* Gone already. A stranger would most likely have been in another cgroup. */
-    if (k->task_memcg[0] != '\0' && strcmp(k->task_memcg, self.cgroup.path) != 0)
-        return 0;
-    r->sure = "likely of this httpd: it forked a process with this pid";
-    return 1;
-}
-
-static og_role_t role_of(const og_kmsg_kill_t *k, uint64_t usec, uint64_t slack,
-                         og_worker_t *w, og_report_t *r)
-{
-    og_process_t forked;
-    og_procs_stat_t st;
-
-    if (k->pid == self.master) {
-        if (og_ledger_worker(self.ledger, k->pid, k->invoked_pid, usec, slack, w))
-            r->worker = w; /* httpd -X: one process is both */
-        return OG_ROLE_MASTER;
-    }
-    /* It died before this one was there: later, somebody else has its pid. */
-    if (k->pid == self.predecessor && !self.live)
-        return OG_ROLE_WATCHER;
-    if (og_ledger_worker(self.ledger, k->pid, k->invoked_pid, usec, slack, w)) {
-        r->worker = w;
-        return OG_ROLE_WORKER;
-    }
-    if (og_forked_find(og_ledger_forked(self.ledger), k->pid, &forked) &&
-        is_still(&forked, k, usec, r)) {
-        r->ppid = forked.ppid;
-        return OG_ROLE_HELPER;
-    }
-    /* Not forked by what has our handler: a CGI script's own child, say. It is dying, and
-     * may still be seen. */
-    if (og_procs_descends("/proc", k->pid, self.master)) {
-        if (og_procs_stat("/proc", k->pid, &st) == 0)
-            r->ppid = st.ppid;
-        r->sure = "known by its parents";
-        return OG_ROLE_HELPER;
-    }
-    if (k->task_memcg[0] == '\0' || strcmp(k->task_memcg, self.cgroup.path) != 0)
-        return OG_ROLE_STRANGER;
-    /* Gone before it could be seen. In the root cgroup everybody is, so that tells nothing. */
-    if (k->uid == (int64_t)geteuid() && strcmp(self.cgroup.path, "/") != 0) {
-        r->sure = "likely of this httpd: it ran as httpd's user in httpd's memory cgroup";
-        return OG_ROLE_HELPER;
-    }
-    return OG_ROLE_NEIGHBOUR;
-}
-
-static void report(const og_kmsg_kill_t *k)
-{
-    static char line[OG_RENDER_LINE_MAX];
-    static og_worker_t worker;
-    og_report_t r = { .kill = k, .ppid = OG_KMSG_UNKNOWN, .late = !self.live };
-    uint64_t slack = SLACK_USEC + (self.live ? 0 : k->usec / DRIFT_PARTS);
-
-    r.usec = self.live ? parent_now() : k->usec;
-    r.missed = og_ledger_missed(self.ledger) > 0;
-    r.role = role_of(k, r.usec, slack, &worker, &r);
-    og_render_line(&r, line, sizeof line);
-    switch (r.role) {
-    case OG_ROLE_STRANGER:
-        ap_log_error(APLOG_MARK, APLOG_INFO, 0, self.server, "OG0103: not of this httpd: %s",
-                     line);
-        break;
-    case OG_ROLE_NEIGHBOUR:
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, self.server,
-                     "OG0102: in httpd's memory cgroup, but not of this httpd: %s", line);
-        break;
-    default:
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, self.server, "OG0101: %s", line);
-    }
-}
-
 static void take(const char *buf, size_t len)
 {
-    uint64_t expected = og_ledger_resume(self.ledger);
     static uint64_t next; /* of the record that would follow the last one read */
+    og_seen_t *seen = &self.w.seen;
     og_kmsg_record_t rec;
     og_kmsg_kill_t k;
 
-    if (og_kmsg_parse(buf, len, &rec) != 0 || rec.seq < expected)
+    if (og_kmsg_parse(buf, len, &rec) != 0 || rec.seq < seen->resume_seq)
         return;
     if (next == 0)
-        next = expected;
+        next = seen->resume_seq;
     if (rec.seq > next) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, self.server,
-                     "OG0307: %" APR_UINT64_T_FMT " records of the kernel's log were "
-                     "overwritten before they could be read; a kill among them has no line",
-                     rec.seq - next);
+        og_verdict_gap(&seen->verdict, rec.seq - next, parent_now());
         og_kmsg_gap(&self.kmsg);
     }
     next = rec.seq + 1;
     if (og_kmsg_feed(&self.kmsg, &rec, &k)) {
         og_reserve_give(&self.reserve);
         self.calm_msec = CALM_MSEC;
-        report(&k);
+        report_kill(&self.w, &k);
     }
-    og_ledger_set_resume(self.ledger, og_kmsg_resume(&self.kmsg, next));
+    seen->resume_seq = og_kmsg_resume(&self.kmsg, next);
 }
 
 /* Reads all there is. 0, or the errno that ends it. */
@@ -311,9 +213,83 @@ static int drain(int fd)
     }
 }
 
+/* Those that the master has buried since. */
+static void hear_of_deaths(void)
+{
+    static og_worker_t worker;
+    og_seen_t *seen = &self.w.seen;
+
+    while (og_ledger_next_dead(self.w.ledger, &seen->buried, &worker)) {
+        og_death_t d = { .pid = worker.pid, .started_usec = worker.started_usec,
+                         .ended_usec = worker.ended_usec,
+                         .signal = OG_FORKED_SIGNAL_OF(worker.marks) };
+
+        d.how = (worker.marks & OG_FORKED_LEFT) != 0        ? OG_END_LEFT
+                : (worker.marks & OG_FORKED_SHOT) != 0      ? OG_END_SHOT
+                : d.signal != 0                             ? OG_END_CRASHED
+                : (worker.marks & OG_FORKED_DISMISSED) != 0 ? OG_END_DISMISSED
+                                                            : OG_END_VANISHED;
+        og_verdict_death(&seen->verdict, &d);
+    }
+}
+
+/* Asks all witnesses, in the order that verdict.h wants. 0, or the errno that ends it. */
+static int look(void)
+{
+    og_seen_t *seen = &self.w.seen;
+    og_counts_t counts;
+    og_finding_t finding;
+    eventfd_t n;
+    int err = 0;
+
+    if (self.w.task.buried >= 0)
+        eventfd_read(self.w.task.buried, &n);
+    hear_of_deaths();
+    if (self.w.task.kmsg >= 0)
+        err = drain(self.w.task.kmsg);
+    if (self.w.counters.fd >= 0 && og_counters_read(&self.w.counters, &counts) == 0)
+        og_verdict_count(&seen->verdict, counts.oom_kill, parent_now());
+    while (og_verdict_next(&seen->verdict, parent_now(), &finding)) {
+        og_reserve_give(&self.reserve);
+        self.calm_msec = CALM_MSEC;
+        report_finding(&self.w, &finding);
+    }
+    if (seen->resume_seq != self.w.note.resume_seq || !self.w.live)
+        report_note(&self.w);
+    self.w.live = 1;
+    return err;
+}
+
+/* Until something happens, or is due. True if nothing did for long enough to be calm. */
+static int sleep_well(const sigset_t *during_poll)
+{
+    struct pollfd fds[] = { { self.w.task.kmsg, POLLIN, 0 },
+                            { self.w.task.buried, POLLIN, 0 },
+                            { self.w.counters.fd, POLLPRI, 0 } };
+    uint64_t due = og_verdict_due(&self.w.seen.verdict), now = parent_now();
+    int64_t msec = -1;
+    struct timespec t;
+
+    if (!og_reserve_is_whole(&self.reserve))
+        msec = self.calm_msec;
+    if (self.w.task.kmsg < 0 && self.w.counters.fd >= 0 && (msec < 0 || msec > LOOK_MSEC) &&
+        (self.w.counters.machine || self.w.cgroup.version == 1))
+        msec = LOOK_MSEC;
+    if (due != OG_VERDICT_UNKNOWN) {
+        int64_t left = due > now ? (int64_t)((due - now) / 1000) + 1 : 1;
+
+        if (msec < 0 || left < msec)
+            msec = left;
+    }
+    t.tv_sec = msec / 1000;
+    t.tv_nsec = msec % 1000 * 1000000L;
+    return ppoll(fds, sizeof fds / sizeof *fds, msec < 0 ? NULL : &t, during_poll) == 0;
+}
+
 static void set_signals(sigset_t *during_poll)
 {
-    static const int ignored[] = { SIGTERM, SIGHUP, SIGINT, SIGUSR1, SIGWINCH, SIGPIPE };
+    static const int ignored[] = { SIGTERM, SIGHUP, SIGINT, SIGUSR1, SIGWINCH, SIGPIPE,
+                                   SIGXFSZ };
     struct sigaction sa = { .sa_handler = SIG_IGN };
     sigset_t block;
 
@@ -327,26 +303,63 @@ static void set_signals(sigset_t *during_poll)
     sigprocmask(SIG_SETMASK, &block, NULL);
 }
 
-void watch_forever(server_rec *s, int fd, pid_t master, pid_t predecessor)
+/* What of this httpd does not change, as the next one finds it in the state. */
+static void describe(void)
+{
+    og_state_t *note = &self.w.note;
+    struct stat st;
+
+    og_state_reread(self.w.task.state, note);
+    og_state_boot_id("/proc", note->boot_id);
+    note->clean = false;
+    note->master = (int32_t)self.w.task.master;
+    note->master_started_usec = self.w.task.began_usec;
+    note->machine_oom_kills = OG_STATE_UNKNOWN;
+    memcpy(note->cgroup, self.w.cgroup.path, sizeof note->cgroup);
+    note->cgroup_inode = self.w.cgroup.version != 0 && stat(self.w.cgroup.dir, &st) == 0
+                             ? st.st_ino
+                             : 0;
+}
+
+/* The cgroup and what is read of it. Files stay open: see refill. */
+static void find_counters(void)
+{
+    unsigned watch = conf_of(self.w.server)->watch;
+    int level = watch & WATCH_REQUIRED ? APLOG_ERR : APLOG_NOTICE, err = 0;
+
+    if (og_cgroup_find("/proc", &self.w.cgroup) != 0)
+        self.w.cgroup.path[0] = '\0';
+    self.limit_bytes = OG_CGROUP_UNLIMITED;
+    og_cgroup_limit(&self.w.cgroup, &self.limit_bytes);
+    self.usage_fd = og_cgroup_open_usage(&self.w.cgroup);
+    has_room();
+    self.w.counters.fd = -1;
+    if ((watch & WATCH_COUNTER) != 0)
+        err = og_counters_open(&self.w.counters, &self.w.cgroup, "/proc");
+    if (err != 0 && og_ledger_first(self.w.ledger, SAID_NO_COUNTER))
+        ap_log_error(APLOG_MARK, level, -err, self.w.server,
+                     "OG0310: neither memory.events nor memory.oom_control of httpd's cgroup nor "
+                     "/proc/vmstat counts OOM kills: a kill that the kernel's log does not tell "
+                     "will not be known; \"OOMGuardWatch kmsg\" silences this");
+    describe();
+    og_verdict_witnesses(&self.w.seen.verdict, self.w.task.kmsg >= 0, self.w.counters.fd >= 0);
+}
+
+void watch_forever(server_rec *s, const watch_task_t *task)
 {
     guard_retained_t *kept = parent_retained();
-    struct pollfd log = { fd, POLLIN, 0 };
     sigset_t during_poll;
     int err, score;
 
-    self.server = s;
-    self.ledger = kept->ledger;
-    self.master = master;
-    self.predecessor = predecessor;
+    self.w.server = s;
+    self.w.ledger = kept->ledger;
+    self.w.task = *task;
     set_signals(&during_poll);
     set_title();
-    close_others(s, fd);
-    if (og_cgroup_find("/proc", &self.cgroup) != 0)
-        self.cgroup.path[0] = '\0';
-    self.limit_bytes = OG_CGROUP_UNLIMITED;
-    og_cgroup_limit(&self.cgroup, &self.limit_bytes);
-    self.usage_fd = og_cgroup_open_usage(&self.cgroup);
-    has_room();
+    close_others(s, task);
+    og_ledger_seen(kept->ledger, &self.w.seen);
+    self.w.doubt = self.w.seen.pending;
+    find_counters();
     og_kmsg_init(&self.kmsg);
     /* Of all that httpd forks, this is what must see the others go: as safe as the master,
      * and safer than one that somebody wants to see killed. */
@@ -356,26 +369,25 @@ void watch_forever(server_rec *s, int fd, pid_t master, pid_t predecessor)
         _exit(1);
     /* After the change of user, which clears it. */
     prctl(PR_SET_PDEATHSIG, WATCH_FINISH, 0, 0, 0);
-    if (getppid() != self.master)
+    if (getppid() != task->master)
         finish = 1;
+    og_event_arena();
     og_reserve_make(&self.reserve);
     self.calm_msec = CALM_MSEC;
-    for (;;) {
-        struct timespec calm = { self.calm_msec / 1000, self.calm_msec % 1000 * 1000000L };
-        int n;
-
-        err = drain(fd);
-        self.live = 1;
-        if (err != 0 || finish)
-            break;
-        n = ppoll(&log, 1, og_reserve_is_whole(&self.reserve) ? NULL : &calm, &during_poll);
-        if (n < 0 && errno != EINTR)
-            break;
-        if (n == 0)
+    while ((err = look()) == 0 && !finish) {
+        if (sleep_well(&during_poll))
             refill();
     }
-    if (err == 0 && getppid() != self.master && poll(&log, 1, LAST_WORDS_MSEC) > 0)
-        err = drain(fd);
+    if (err == 0 && getppid() != task->master && task->kmsg >= 0) {
+        struct pollfd log = { task->kmsg, POLLIN, 0 };
+
+        if (poll(&log, 1, LAST_WORDS_MSEC) > 0)
+            err = look();
+    }
+    if (getppid() == task->master) {
+        self.w.note.clean = true; /* as far as we can see */
+        report_note(&self.w);
+    }
     if (err != 0)
         ap_log_error(APLOG_MARK, APLOG_ERR, err, s, "OG0308: reading /dev/kmsg failed");
     _exit(err == 0 ? 0 : 1);

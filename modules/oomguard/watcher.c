@@ -6,10 +6,13 @@
 
 #include "ap_mpm.h"
 #include "apr_thread_proc.h"
+#include "http_config.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -36,8 +39,12 @@ static struct {
     uint64_t backoff_usec;
     uint64_t due_usec; /* 0: nothing to start */
     pid_t master;
+    int buried; /* an eventfd, or -1 */
+    og_state_file_t state;
+    og_history_t history;
+    pid_t former;
     server_rec *server;
-} watch;
+} watch = { .buried = -1, .state = { .fd = -1 }, .history = { .fd = -1 } };
 
 pid_t watcher_pid(void)
 {
@@ -83,6 +90,7 @@ static int open_log(server_rec *s)
     og_ledger_t *ledger = parent_retained()->ledger;
     int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     char buf[OG_KMSG_RECORD_MAX];
+    og_seen_t seen;
 
     /* Some let it be opened and refuse to read. */
     if (fd >= 0 &&
@@ -94,22 +102,40 @@ static int open_log(server_rec *s)
         errno = err;
     }
     if (fd < 0) {
-        int level = conf_of(s)->watch == WATCH_KMSG ? APLOG_ERR : APLOG_NOTICE;
+        int level = conf_of(s)->watch & WATCH_REQUIRED ? APLOG_ERR : APLOG_NOTICE;
 
         if (og_ledger_first(ledger, SAID_NO_KMSG))
             ap_log_error(APLOG_MARK, level, errno, s,
-                         "OG0301: can't read /dev/kmsg, so kills will not be reported. It "
-                         "takes root or CAP_SYSLOG; where the systemd unit forbids it, the "
+                         "OG0301: can't read /dev/kmsg, so of a kill no more will be told than "
+                         "what the kernel's counters and httpd know: neither size nor reason. "
+                         "It takes root or CAP_SYSLOG; where the systemd unit forbids it, the "
                          "drop-in oomguard.conf has the lines that allow it, as comments; "
-                         "\"OOMGuardWatch off\" silences this");
+                         "\"OOMGuardWatch counter\" silences this");
         return -1;
     }
-    lseek(fd, 0, SEEK_SET);
-    if (og_ledger_resume(ledger) == 0) {
-        og_ledger_set_resume(ledger, end_of_log(fd));
+    og_ledger_seen(ledger, &seen);
+    if (seen.resume_seq == 0) {
         lseek(fd, 0, SEEK_SET);
+        seen.resume_seq = end_of_log(fd);
+        og_ledger_set_seen(ledger, &seen);
     }
+    lseek(fd, 0, SEEK_SET);
     return fd;
+}
+
+/* Where the kernel's log has the PIDs that httpd has. */
+static int may_read_log(server_rec *s)
+{
+    if ((conf_of(s)->watch & WATCH_KMSG) == 0)
+        return 0;
+    if (in_initial_pid_namespace())
+        return 1;
+    if (og_ledger_first(parent_retained()->ledger, SAID_PID_NAMESPACE))
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                     "OG0305: httpd runs in a PID namespace of its own, and the kernel's log has "
+                     "the machine's PIDs: of a kill no more will be told than what the kernel's "
+                     "counters and httpd know; \"OOMGuardWatch counter\" silences this");
+    return 0;
 }
 
 static void maintain(int reason, void *data, int status)
@@ -144,17 +170,20 @@ static void maintain(int reason, void *data, int status)
 
 static void launch(server_rec *s)
 {
-    int fd = open_log(s);
+    watch_task_t task = { may_read_log(s) ? open_log(s) : -1, watch.buried, watch.master,
+                          watch.last, watch.former, parent_retained()->began_usec,
+                          &watch.state, &watch.history };
     pid_t pid;
 
     watch.due_usec = 0;
-    if (fd < 0)
+    if (task.kmsg < 0 && (conf_of(s)->watch & WATCH_COUNTER) == 0)
         return;
     watch.started_usec = parent_now();
     pid = fork();
     if (pid == 0)
-        watch_forever(s, fd, watch.master, watch.last);
-    close(fd);
+        watch_forever(s, &task);
+    if (task.kmsg >= 0)
+        close(task.kmsg);
     if (pid < 0) {
         ap_log_error(APLOG_MARK, APLOG_ERR, errno, s,
                      "OG0303: can't fork the watcher; the next try comes in a minute");
@@ -164,7 +193,13 @@ static void launch(server_rec *s)
     watch.proc.pid = pid;
     /* The key must be nobody else's: &watch, not s. */
     apr_proc_other_child_register(&watch.proc, maintain, &watch, NULL, s->process->pconf);
-    ap_log_error(APLOG_MARK, APLOG_INFO, 0, s, "OG0304: watcher %d reads /dev/kmsg", (int)pid);
+    ap_log_error(APLOG_MARK, APLOG_INFO, 0, s, "OG0304: watcher %d has begun", (int)pid);
+}
+
+void watcher_bury(void)
+{
+    if (watch.buried >= 0)
+        eventfd_write(watch.buried, 1);
 }
 
 void watcher_tick(server_rec *s)
@@ -193,26 +228,93 @@ static void stop(void)
 
 static apr_status_t stop_cleanup(void *data)
 {
-    if (getpid() == watch.master)
-        stop();
+    if (getpid() != watch.master)
+        return APR_SUCCESS;
+    stop();
+    if (watch.buried >= 0)
+        close(watch.buried);
+    if (watch.state.fd >= 0)
+        close(watch.state.fd);
+    if (watch.history.fd >= 0)
+        close(watch.history.fd);
+    watch.buried = watch.state.fd = watch.history.fd = -1;
     return APR_SUCCESS;
+}
+
+/* What the httpd before this one has seen, if the machine was not booted since. */
+static void recall(server_rec *s, const og_state_t *last)
+{
+    og_ledger_t *ledger = parent_retained()->ledger;
+    char boot_id[OG_STATE_BOOT_ID_MAX];
+    og_cgroup_t cg;
+    og_seen_t seen;
+    struct stat st;
+
+    og_ledger_seen(ledger, &seen);
+    if (seen.resume_seq != 0 || og_state_boot_id("/proc", boot_id) != 0 ||
+        strcmp(boot_id, last->boot_id) != 0)
+        return;
+    seen.resume_seq = last->resume_seq;
+    seen.pending = last->pending_seq;
+    if (og_cgroup_find("/proc", &cg) == 0 && strcmp(cg.path, last->cgroup) == 0 &&
+        stat(cg.dir, &st) == 0 && st.st_ino == last->cgroup_inode &&
+        last->oom_kills != OG_STATE_UNKNOWN)
+        og_verdict_baseline(&seen.verdict, last->oom_kills);
+    og_ledger_set_seen(ledger, &seen);
+    watch.former = last->master;
+    if (!last->clean)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "OG0110: the httpd before this one, master %d, did not stop: it was killed, "
+                     "or crashed; if it was the OOM killer, the kernel's log tells, and a line "
+                     "follows", (int)last->master);
+}
+
+static void open_state(server_rec *s)
+{
+    static og_state_t last;
+    const char *path = conf_of(s)->state;
+    int rc;
+
+    if (*path == '\0')
+        return;
+    path = ap_runtime_dir_relative(s->process->pconf, path);
+    rc = path == NULL ? -EINVAL : og_state_open(path, &watch.state, &last);
+    if (rc == 0)
+        recall(s, &last);
+    else if (rc != -ENODATA && og_ledger_first(parent_retained()->ledger, SAID_NO_STATE))
+        ap_log_error(APLOG_MARK, APLOG_WARNING, watch.state.fd < 0 ? -rc : 0, s,
+                     "OG0311: the state of the httpd before this one, %s, is passed over: %s",
+                     path != NULL ? path : conf_of(s)->state,
+                     watch.state.fd < 0         ? "it can't be opened, and none will be kept"
+                     : rc == -EPROTONOSUPPORT ? "it is of another release"
+                                              : "it is damaged");
+}
+
+static void open_history(server_rec *s)
+{
+    const char *path = conf_of(s)->history;
+    int rc;
+
+    if (*path == '\0')
+        return;
+    path = ap_server_root_relative(s->process->pconf, path);
+    rc = path == NULL ? -EINVAL : og_history_open(path, &watch.history);
+    if (rc != 0)
+        ap_log_error(APLOG_MARK, APLOG_ERR, -rc, s,
+                     "OG0313: can't open OOMGuardHistory %s: there will be none",
+                     path != NULL ? path : conf_of(s)->history);
 }
 
 void watcher_start(apr_pool_t *p, server_rec *s)
 {
-    og_ledger_t *ledger = parent_retained()->ledger;
-
     if (conf_of(s)->watch == WATCH_OFF)
         return;
-    if (!in_initial_pid_namespace()) {
-        if (og_ledger_first(ledger, SAID_PID_NAMESPACE))
-            ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                         "OG0305: httpd runs in a PID namespace of its own, and the kernel's "
-                         "log has the machine's PIDs: kills will not be reported");
-        return;
-    }
     watch.master = getpid();
     watch.server = s;
+    /* Without one, the dead are looked for when something else happens. */
+    watch.buried = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     apr_pool_cleanup_register(p, NULL, stop_cleanup, apr_pool_cleanup_null);
+    open_state(s);
+    open_history(s);
     launch(s);
 }

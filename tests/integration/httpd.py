@@ -40,6 +40,13 @@ MaxRequestWorkers 16
 }
 SMALL["event"] = SMALL["worker"]
 
+
+def two_workers(mpm):
+    """The same, but httpd always sees to it that there is another one."""
+    return (SMALL[mpm].replace("MinSpareServers 1", "MinSpareServers 2")
+            .replace("MinSpareThreads 4", "MinSpareThreads 8"))
+
+
 Process = namedtuple("Process", "pid ppid name uid cmdline")
 
 

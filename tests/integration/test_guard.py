@@ -108,8 +108,7 @@ def test_a_kill_is_survived_and_told(httpd):
 
 
 def test_twenty_kills_in_a_row(httpd, mpm):
-    server = httpd(small=harness.SMALL[mpm].replace("MinSpareServers 1", "MinSpareServers 2")
-                   .replace("MinSpareThreads 4", "MinSpareThreads 8"))
+    server = httpd(small=harness.two_workers(mpm))
     server.expect("OG0101")
     server.expect("AH1039[23]|killed successively", optional=True)
     eaters = set()
@@ -362,8 +361,10 @@ def test_the_kernels_log_out_of_reach(httpd_unaudited, installation, mpm):
     server.graceful()
     (line,) = server.errors("OG0301")
     assert line.level == "notice" and "CAP_SYSLOG" in line.text
-    assert watcher(server) is None
-    eat(server)
+    kill = eat(server)
+    (line,) = server.wait_for_error("OG0104")
+    assert f"worker {kill.pid}, slot" in line.text and '"GET" "/oom"' in line.text
+    assert "the kernel's log is not read" in line.text
     assert server.get().status == 200
 
 
@@ -485,7 +486,9 @@ def test_a_worker_that_lost_its_slot_is_a_worker_still(httpd):
 
 @pytest.mark.parametrize("conf, says", [
     ("OOMGuard Maybe", "OOMGuard must be On or Off"),
-    ("OOMGuardWatch dmesg", 'write auto, kmsg or off, not "dmesg"'),
+    ("OOMGuardWatch dmesg", 'one or both of kmsg and counter, not "dmesg"'),
+    ("OOMGuardWatch kmsg auto", 'not "auto"'),
+    ("OOMGuardWatch kmsg kmsg", 'not "kmsg"'),
     ("OOMGuardScore", "wants a role and a value: write OOMGuardScore master|worker|helper"),
     ("OOMGuardScore master", "wants a role and a value"),
     ("OOMGuardScore boss 5", 'there is no role "boss"'),

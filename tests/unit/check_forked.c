@@ -55,7 +55,7 @@ START_TEST(displaces_the_oldest)
         }
         /* As if it were a neighbour. */
         forked.entries[(NEW + i) % OG_FORKED_MAX] =
-            (og_process_t){ pids[i], 1, (uint64_t)(i == 5 ? 1 : 10 + i) };
+            (og_process_t){ pids[i], 1, (uint64_t)(i == 5 ? 1 : 10 + i), 0 };
     }
     og_forked_add(&forked, NEW, 7, 99);
     ck_assert(og_forked_find(&forked, NEW, &p));

@@ -263,14 +263,75 @@ START_TEST(sweeps)
 }
 END_TEST
 
-START_TEST(says_once_and_resumes)
+START_TEST(says_once)
 {
     ck_assert(og_ledger_first(l, 1));
     ck_assert(!og_ledger_first(l, 1));
     ck_assert(og_ledger_first(l, 2));
-    ck_assert_uint_eq(og_ledger_resume(l), 0);
-    og_ledger_set_resume(l, 99);
-    ck_assert_uint_eq(og_ledger_resume(l), 99);
+}
+END_TEST
+
+START_TEST(keeps_what_was_seen)
+{
+    og_seen_t seen;
+
+    og_ledger_seen(l, &seen);
+    ck_assert_uint_eq(seen.resume_seq, 0);
+    for (uint64_t i = 1; i < 4; i++) {
+        seen.resume_seq = i;
+        og_verdict_baseline(&seen.verdict, 10 * i);
+        og_ledger_set_seen(l, &seen);
+        memset(&seen, 0, sizeof seen);
+        og_ledger_seen(l, &seen);
+        ck_assert_uint_eq(seen.resume_seq, i);
+        ck_assert_uint_eq(seen.verdict.count, 10 * i);
+    }
+}
+END_TEST
+
+/* In their order, each once, with what others have noted of them. */
+START_TEST(tells_the_dead_one_after_the_other)
+{
+    og_worker_t w;
+    uint32_t n = 0;
+
+    ck_assert(!og_ledger_next_dead(l, &n, &w));
+    og_forked_add(og_ledger_forked(l), 501, 1, SEC);
+    og_forked_mark(og_ledger_forked(l), 501, OG_FORKED_WORKER | OG_FORKED_SIGNAL(11));
+    og_forked_mark(og_ledger_forked(l), 502, OG_FORKED_LEFT); /* unknown: no matter */
+    og_ledger_started(l, 0, 501, 0, SEC);
+    og_ledger_started(l, 1, 502, 0, SEC);
+    og_ledger_exited(l, 0, 501, 0, 2 * SEC);
+    og_ledger_exited(l, 1, 502, 0, 2 * SEC);
+    ck_assert(og_ledger_next_dead(l, &n, &w));
+    ck_assert_int_eq(w.pid, 501);
+    ck_assert_int_eq(OG_FORKED_SIGNAL_OF(w.marks), 11);
+    ck_assert(og_ledger_next_dead(l, &n, &w));
+    ck_assert_int_eq(w.pid, 502);
+    ck_assert_uint_eq(w.marks, 0);
+    ck_assert(!og_ledger_next_dead(l, &n, &w));
+    for (int i = 0; i < OG_LEDGER_DEAD + 3; i++)
+        og_ledger_exited(l, -1, 1000 + i, 0, 3 * SEC);
+    ck_assert(og_ledger_next_dead(l, &n, &w));
+    ck_assert_int_eq(w.pid, 1003);
+}
+END_TEST
+
+/* Killed before the master noted it: its own word, and its request, are there. */
+START_TEST(knows_a_worker_that_the_master_does_not)
+{
+    og_worker_t w;
+    unsigned mine = 0;
+
+    og_forked_add(og_ledger_forked(l), 501, 1, SEC);
+    ck_assert(og_ledger_begin(l, 1, &mine, 501, 501, SEC, "GET", "c", "v", "/x") != NULL);
+    ck_assert(!og_ledger_worker(l, 501, 0, SEC, 0, &w));
+    og_forked_mark(og_ledger_forked(l), 501, OG_FORKED_WORKER);
+    ck_assert(og_ledger_worker(l, 501, 0, SEC, 0, &w));
+    ck_assert_int_eq(w.slot, 1);
+    ck_assert_int_eq(w.generation, -1);
+    ck_assert_int_eq(w.in_flight, 1);
+    ck_assert_str_eq(w.requests[0].path, "/x");
 }
 END_TEST
 
@@ -337,7 +398,10 @@ int main(void)
     tcase_add_test(tc, cuts_long_text);
     tcase_add_test(tc, remembers_many_dead);
     tcase_add_test(tc, sweeps);
-    tcase_add_test(tc, says_once_and_resumes);
+    tcase_add_test(tc, says_once);
+    tcase_add_test(tc, keeps_what_was_seen);
+    tcase_add_test(tc, tells_the_dead_one_after_the_other);
+    tcase_add_test(tc, knows_a_worker_that_the_master_does_not);
     tcase_add_test(tc, is_never_torn);
     return unit_run("ledger", &tc, 1);
 }

@@ -21,6 +21,12 @@ $(killed)
 END
 check "the guard has told of nobody but the killed" only_killed_told
 note "of $(kills) killed the guard, killed with the others, has told $(told)"
+told=$(told)
+systemctl reset-failed $SERVICE
+start
+check "the next httpd tells that the one before did not stop" said OG0110 1
+check "and of all that were killed" eventually all_told
+note "$(($(told) - told)) of them only then"
 
 afresh
 dropin zz-kill OOMPolicy=kill

@@ -1,0 +1,277 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+/* Whose kill it was, and the line about it in the error log. */
+#include "oomguard/event.h"
+#include "oomguard/guard.h"
+#include "oomguard/procs.h"
+#include "oomguard/render.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How far a worker's death in our books may lie before its kill in the log. A record that is
+ * read at once is as old as now; of an older one only the kernel's clock speaks, which may
+ * drift against ours by 500 ppm. */
+#define SLACK_USEC (5 * 1000000ULL)
+#define DRIFT_PARTS 2000
+
+/* How far the start of a process in /proc, in ticks, may lie from when it told its own. */
+#define START_SLACK_USEC 1000000
+
+/* Is the killed the process that httpd forked, or has a stranger got its pid since? */
+static int is_still(const witness_t *w, const og_process_t *forked, const og_kmsg_kill_t *k, uint64_t usec,
+                    og_report_t *r)
+{
+    uint64_t asleep = parent_boot() - parent_now(); /* CLOCK_MONOTONIC did not count that */
+    og_procs_stat_t st;
+    int64_t apart;
+
+    if (forked->begun_usec > usec + asleep + SLACK_USEC)
+        return 0;
+    if (og_procs_stat("/proc", k->pid, &st) == 0 && st.start_usec != 0) {
+        apart = (int64_t)st.start_usec - (int64_t)forked->begun_usec;
+        return apart < START_SLACK_USEC && apart > -START_SLACK_USEC;
+    }
+    /* Gone already. A stranger would most likely have been in another cgroup. */
+    if (k->task_memcg[0] != '\0' && strcmp(k->task_memcg, w->cgroup.path) != 0)
+        return 0;
+    r->sure = "likely of this httpd: it forked a process with this pid";
+    return 1;
+}
+
+/* It died before this httpd was there. Of the one before nothing is left but its master's PID
+ * and the cgroup, if it had one of its own. */
+static og_role_t former(const witness_t *w, const og_kmsg_kill_t *k, og_report_t *r)
+{
+    r->sure = "of the httpd before this one";
+    if (k->pid == w->task.former)
+        return OG_ROLE_MASTER;
+    if (w->task.former == 0 || strcmp(w->cgroup.path, "/") == 0 ||
+        strcmp(k->task_memcg, w->cgroup.path) != 0)
+        return OG_ROLE_STRANGER;
+    r->sure = "likely of the httpd before this one: it ran in the same memory cgroup";
+    return OG_ROLE_FORMER;
+}
+
+static og_role_t role_of(const witness_t *w, const og_kmsg_kill_t *k, uint64_t usec,
+                         uint64_t slack, og_worker_t *worker, og_report_t *r)
+{
+    og_process_t forked;
+    og_procs_stat_t st;
+
+    if (!w->live && k->usec < w->task.began_usec)
+        return former(w, k, r);
+    if (k->pid == w->task.master) {
+        if (og_ledger_worker(w->ledger, k->pid, k->invoked_pid, usec, slack, worker))
+            r->worker = worker; /* httpd -X: one process is both */
+        return OG_ROLE_MASTER;
+    }
+    /* It died before this one was there: later, somebody else has its pid. */
+    if (k->pid == w->task.predecessor && !w->live)
+        return OG_ROLE_WATCHER;
+    if (og_ledger_worker(w->ledger, k->pid, k->invoked_pid, usec, slack, worker)) {
+        r->worker = worker;
+        return OG_ROLE_WORKER;
+    }
+    if (og_forked_find(og_ledger_forked(w->ledger), k->pid, &forked) &&
+        is_still(w, &forked, k, usec, r)) {
+        r->ppid = forked.ppid;
+        return OG_ROLE_HELPER;
+    }
+    /* Not forked by what has our handler: a CGI script's own child, say. It is dying, and
+     * may still be seen. */
+    if (og_procs_descends("/proc", k->pid, w->task.master)) {
+        if (og_procs_stat("/proc", k->pid, &st) == 0)
+            r->ppid = st.ppid;
+        r->sure = "known by its parents";
+        return OG_ROLE_HELPER;
+    }
+    if (k->task_memcg[0] == '\0' || strcmp(k->task_memcg, w->cgroup.path) != 0)
+        return OG_ROLE_STRANGER;
+    /* Gone before it could be seen. In the root cgroup everybody is, so that tells nothing. */
+    if (k->uid == (int64_t)geteuid() && strcmp(w->cgroup.path, "/") != 0) {
+        r->sure = "likely of this httpd: it ran as httpd's user in httpd's memory cgroup";
+        return OG_ROLE_HELPER;
+    }
+    return OG_ROLE_NEIGHBOUR;
+}
+
+void report_note(witness_t *w)
+{
+    const og_verdict_t *v = &w->seen.verdict;
+
+    og_ledger_set_seen(w->ledger, &w->seen);
+    w->note.resume_seq = w->seen.resume_seq;
+    w->note.pending_seq = w->seen.pending;
+    w->note.oom_kills = v->have_count && !w->counters.machine ? v->count - v->excess
+                                                              : OG_STATE_UNKNOWN;
+    if (w->task.state->fd >= 0)
+        og_state_save(w->task.state, &w->note);
+}
+
+enum { TOLD, TELL, TELL_AGAIN };
+
+/* What is being told is noted before and after: a watcher that dies over it leaves the next
+ * one in doubt, and not at a loss. The history, which is written last, can dispel it. */
+static int begin(witness_t *w, uint64_t key, const char *id)
+{
+    char needle[OG_EVENT_ID_MAX + 16];
+    int doubt = key == w->doubt;
+
+    w->doubt = 0;
+    snprintf(needle, sizeof needle, "\"id\":\"%s\"", id);
+    if (doubt && og_history_has(w->task.history, needle, OG_HISTORY_TAIL_MAX))
+        return TOLD;
+    w->seen.pending = key;
+    report_note(w);
+    return doubt ? TELL_AGAIN : TELL;
+}
+
+static void end(witness_t *w)
+{
+    w->seen.pending = 0;
+    w->note.events++;
+    report_note(w);
+}
+
+/* A name that the next boot does not have again. */
+static void name_event(const witness_t *w, uint64_t key, char id[OG_EVENT_ID_MAX])
+{
+    snprintf(id, OG_EVENT_ID_MAX, "%.8s-%" APR_UINT64_T_FMT, w->note.boot_id, key);
+}
+
+/* event is as long as len says; one of no length found no room. */
+static void record(witness_t *w, const char *event, size_t len)
+{
+    int rc;
+
+    if (w->task.history->fd < 0)
+        return;
+    rc = len > 0 ? og_history_append(w->task.history, event, len) : -E2BIG;
+    if (rc != 0 && !w->complained)
+        ap_log_error(APLOG_MARK, APLOG_ERR, -rc, w->server,
+                     "OG0312: can't write to OOMGuardHistory (is the disk full?); what is missing "
+                     "there stands here, and this is said once until it works again");
+    w->complained = rc != 0;
+}
+
+static og_where_t where_of(const witness_t *w, const og_kmsg_kill_t *k, og_role_t role)
+{
+    if (k->task_memcg[0] != '\0')
+        return og_counters_count(&w->counters, &w->cgroup, k->task_memcg) ? OG_WHERE_INSIDE
+                                                                          : OG_WHERE_OUTSIDE;
+    return role == OG_ROLE_STRANGER ? OG_WHERE_UNKNOWN : OG_WHERE_INSIDE;
+}
+
+static void tell_kill(server_rec *s, og_role_t role, const char *line)
+{
+    switch (role) {
+    case OG_ROLE_STRANGER:
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, s, "OG0103: not of this httpd: %s", line);
+        break;
+    case OG_ROLE_NEIGHBOUR:
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                     "OG0102: in httpd's memory cgroup, but not of this httpd: %s", line);
+        break;
+    default:
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "OG0101: %s", line);
+    }
+}
+
+int report_kill(witness_t *w, const og_kmsg_kill_t *k)
+{
+    static char line[OG_RENDER_LINE_MAX], event[OG_EVENT_LINE_MAX];
+    static og_worker_t worker;
+    char id[OG_EVENT_ID_MAX];
+    int how;
+    og_report_t r = { .kill = k, .ppid = OG_KMSG_UNKNOWN, .late = !w->live };
+    uint64_t slack = SLACK_USEC + (w->live ? 0 : k->usec / DRIFT_PARTS), seq;
+    pid_t pid = k->pid;
+
+    r.usec = w->live ? parent_now() : k->usec;
+    r.missed = og_ledger_missed(w->ledger) > 0;
+    r.role = role_of(w, k, r.usec, slack, &worker, &r);
+    if (r.worker != NULL) {
+        pid = r.worker->pid;
+        if (og_verdict_was_told(&w->seen.verdict, pid, r.worker->started_usec, &seq))
+            return 0;
+    }
+    name_event(w, k->seq, id);
+    how = begin(w, k->seq, id);
+    r.again = how == TELL_AGAIN;
+    if (how != TOLD) {
+        og_render_line(&r, line, sizeof line);
+        tell_kill(w->server, r.role, line);
+        if (r.role > OG_ROLE_NEIGHBOUR)
+            record(w, event, og_event_kill(&r, id, apr_time_now(), event, sizeof event));
+    }
+    og_verdict_told(&w->seen.verdict, pid, where_of(w, k, r.role), k->seq, r.usec);
+    if (w->seen.resume_seq <= k->seq)
+        w->seen.resume_seq = k->seq + 1;
+    end(w);
+    return 1;
+}
+
+/* A number of its own for each finding; those of the log's records are far smaller, and the
+ * state has room for 63 bits. */
+static uint64_t key_of(const og_finding_t *f)
+{
+    return 1ULL << 62 | (uint64_t)f->kind << 56 |
+           (((uint64_t)(uint32_t)f->death.pid << 32) ^ f->death.started_usec ^ f->kills ^
+            f->records << 16) >> 8;
+}
+
+static void tell_finding(server_rec *s, og_finding_kind_t kind, const char *line)
+{
+    switch (kind) {
+    case OG_FINDING_COUNTED:
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "OG0104: %s", line);
+        break;
+    case OG_FINDING_UNATTRIBUTED:
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "OG0105: %s", line);
+        break;
+    case OG_FINDING_GAP:
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "OG0307: %s", line);
+        break;
+    case OG_FINDING_KILLED:
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "OG0106: %s", line);
+        break;
+    case OG_FINDING_SHOT:
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "OG0107: %s", line);
+        break;
+    case OG_FINDING_CRASHED:
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "OG0108: %s", line);
+        break;
+    case OG_FINDING_VANISHED:
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "OG0109: %s", line);
+    }
+}
+
+void report_finding(witness_t *w, const og_finding_t *f)
+{
+    static char line[OG_RENDER_LINE_MAX], event[OG_EVENT_LINE_MAX];
+    static og_worker_t worker;
+    char id[OG_EVENT_ID_MAX];
+    uint64_t key = key_of(f);
+    og_case_t c = { .finding = f, .log = w->task.kmsg >= 0, .late = !w->live,
+                    .cgroup = w->counters.fd < 0 ? "" : w->cgroup.path,
+                    .missed = og_ledger_missed(w->ledger) > 0 };
+    int how;
+
+    if (w->counters.fd >= 0 && w->counters.machine)
+        c.cgroup = NULL;
+    if (f->death.pid != 0 && og_ledger_worker(w->ledger, f->death.pid, 0, f->death.ended_usec,
+                                              0, &worker))
+        c.worker = &worker;
+    name_event(w, key, id);
+    how = begin(w, key, id);
+    c.again = how == TELL_AGAIN;
+    if (how != TOLD) {
+        og_render_case(&c, line, sizeof line);
+        tell_finding(w->server, f->kind, line);
+        record(w, event, og_event_case(&c, id, apr_time_now(), event, sizeof event));
+    }
+    end(w);
+}

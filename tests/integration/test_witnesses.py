@@ -1,0 +1,129 @@
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""The kernel's log, its counter and httpd's own account: what one misses the others show, and
+every death is named for what it was."""
+import os
+import re
+import signal
+import time
+
+import pytest
+
+import httpd as harness
+from test_guard import eat, told, watcher, with_cgi
+
+COUNTER = "OOMGuardWatch counter\n"
+
+
+def pids(server, tag):
+    return [int(re.search(r"worker (\d+)", line.text)[1]) for line in server.errors(tag)]
+
+
+def in_flight(server):
+    """A request that is being served, and the worker that serves it."""
+    answer = server.open("/oom?size=1M&hold=20")
+    return answer, int(re.search(rb"; pid (\d+),", answer.readline())[1])
+
+
+# --- The counter alone.
+
+def test_the_counter_is_enough(httpd, mpm):
+    server = httpd(conf=COUNTER, small=harness.two_workers(mpm))
+    server.expect("OG0104")
+    killed = []
+    for _ in range(5):
+        server.wait_for(lambda: len(server.workers()) > 1, what="two workers")
+        killed.append(eat(server).pid)
+        server.wait_for_error("OG0104", count=len(killed))
+    assert pids(server, "OG0104") == [k.pid for k in server.kernel_kills()]
+    for line in server.errors("OG0104"):
+        assert line.level == "crit" and line.pid == watcher(server)
+        assert f'memory cgroup "{server.cgroup.name}" counts an OOM kill more' in line.text
+        assert "(likely: no other one did); the kernel's log is not read" in line.text
+        assert 'request "GET" "/oom" vhost "localhost"' in line.text
+
+
+def test_a_helper_is_counted_and_not_known(httpd):
+    server = with_cgi(httpd, COUNTER)
+    server.expect("OG0105", times=1)
+    server.expect("AH01220|AH01215|AH02550|End of script output|Killed", optional=True)
+    server.get("/cgi/eat", timeout=30)
+    (line,) = server.wait_for_error("OG0105", timeout=10)
+    assert "the kernel killed 1 process, as memory cgroup" in line.text
+    assert "no worker vanished" in line.text
+
+
+# --- The log alone.
+
+def test_the_log_is_enough(httpd, mpm):
+    server = httpd(conf="OOMGuardWatch kmsg\n", small=harness.two_workers(mpm))
+    server.expect("OG0101")
+    for _ in range(3):
+        server.wait_for(lambda: len(server.workers()) > 1, what="two workers")
+        eat(server)
+    told(server)
+
+
+# --- Other ends.
+
+@pytest.mark.parametrize("watch", ["auto", "kmsg", "counter"])
+def test_somebodys_sigkill(httpd, watch):
+    server = httpd(conf=f"OOMGuardWatch {watch}\n")
+    server.expect("OG0106", times=1)
+    answer, pid = in_flight(server)
+    os.kill(pid, signal.SIGKILL)
+    (line,) = server.wait_for_error("OG0106")
+    assert line.text.startswith(f"OG0106: worker {pid}, slot ")
+    assert "vanished, and not by the OOM killer" in line.text
+    assert 'request "GET" "/oom" vhost' in line.text
+    answer.read()
+
+
+def test_a_crash(httpd):
+    server = httpd()
+    server.expect("OG0108", times=1)
+    server.expect("AH0005[12]", times=1)
+    answer, pid = in_flight(server)
+    os.kill(pid, signal.SIGABRT)
+    (line,) = server.wait_for_error("OG0108")
+    assert f"worker {pid}, slot" in line.text and "crashed by signal 6" in line.text
+    assert 'request "GET" "/oom"' in line.text
+    answer.read()
+
+
+def test_httpds_own_sigkill(httpd, installation):
+    server = httpd(conf=installation.load_test_module("stuck")
+                   + "<Location /stuck>\nSetHandler stuck\n</Location>\n")
+    server.expect("OG0107", times=1)
+    server.expect("AH0004[56]")
+    pid = int(server.open("/stuck", timeout=30).readline())
+    server.restart()
+    (line,) = server.wait_for_error("OG0107")
+    assert f"httpd itself sent SIGKILL to worker {pid}, slot" in line.text
+    assert 'request "GET" "/stuck"' in line.text
+
+
+def test_who_leaves_is_not_spoken_of(httpd):
+    """Whatever makes workers end in a way that httpd intends gives no line: the audit."""
+    server = httpd()
+    for _ in range(3):
+        server.graceful()
+    server.restart()
+    time.sleep(1)
+
+
+# --- A watcher that dies meanwhile.
+
+def test_what_a_watcher_has_seen_is_not_forgotten(httpd):
+    """Killed while nobody watched: counted once, and once only, by the next one."""
+    server = httpd(conf=COUNTER)
+    server.expect("OG0104", times=2)
+    server.expect("OG0302", times=1)
+    eat(server)
+    server.wait_for_error("OG0104")
+    os.kill(watcher(server), signal.SIGKILL)
+    server.wait_for_error("OG0302")
+    kill = eat(server)
+    assert watcher(server) is None
+    server.wait_for_error("OG0104", count=2, timeout=30)
+    assert pids(server, "OG0104")[1] == kill.pid
+    time.sleep(4)  # what is unexplained would be told by now
