@@ -107,8 +107,9 @@ def test_a_kill_is_survived_and_told(httpd):
     assert harness.process(server.master_pid) is not None
 
 
-def test_twenty_kills_in_a_row(httpd):
-    server = httpd()
+def test_twenty_kills_in_a_row(httpd, mpm):
+    server = httpd(small=harness.SMALL[mpm].replace("MinSpareServers 1", "MinSpareServers 2")
+                   .replace("MinSpareThreads 4", "MinSpareThreads 8"))
     server.expect("OG0101")
     server.expect("AH1039[23]|killed successively", optional=True)
     eaters = set()
