@@ -48,17 +48,17 @@ packages_of () {
     case $1-$2 in
     demo-deb)
         echo apache2-bin apache2-dev autoconf automake libtool make gcc libc6-dev \
-            pkg-config curl util-linux ;;
+            pkg-config libjansson-dev zlib1g-dev curl util-linux ;;
     demo-rpm)
         echo httpd httpd-devel apr-devel apr-util-devel autoconf automake libtool make gcc \
-            redhat-rpm-config pkgconf-pkg-config curl util-linux tar ;;
+            redhat-rpm-config pkgconf-pkg-config jansson-devel zlib-devel curl util-linux tar ;;
     run-deb)
         # rotatelogs is in apache2-utils.
-        echo "$(packages_of demo deb)" apache2-utils check libjansson-dev zlib1g-dev python3 \
-            python3-pytest valgrind libc6-dbg procps xz-utils shellcheck mandoc ;;
+        echo "$(packages_of demo deb)" apache2-utils check python3 python3-pytest valgrind libc6-dbg \
+            procps xz-utils shellcheck mandoc ;;
     run-rpm)
-        echo "$(packages_of demo rpm)" check-devel jansson-devel zlib-devel python3 \
-            python3-pytest valgrind procps-ng xz libasan libubsan ShellCheck mandoc ;;
+        echo "$(packages_of demo rpm)" check-devel python3 python3-pytest valgrind \
+            procps-ng xz libasan libubsan ShellCheck mandoc ;;
     fresh-deb)
         echo mmdebstrap ;;
     vm-deb)

@@ -5,8 +5,6 @@
 #include <jansson.h>
 #include <string.h>
 
-#define FACILITY_USER 1
-
 /* A field of more bytes than this is none: the journal's own limit. */
 #define FIELD_MAX ((uint64_t)768 * 1024 * 1024)
 #define FIELD_NAME_MAX 64
@@ -14,21 +12,26 @@
 void og_journal_init(og_journal_t *j)
 {
     j->kernel = j->other = j->message = false;
-    j->real_usec = j->mono_usec = j->source_usec = OG_LOGTIME_NONE;
+    j->real[0] = j->mono[0] = j->source[0] = '\0';
     j->len = 0;
 }
 
-static void set_number(int64_t *out, og_span_t value)
+static void set_digits(og_journal_digits_t out, og_span_t value)
 {
-    int64_t n;
+    size_t n = (size_t)(value.end - value.p);
 
-    if (og_num_i64(&value.p, value.end, &n) && value.p == value.end && n >= 0)
-        *out = n;
+    if (n >= sizeof(og_journal_digits_t))
+        n = 0;
+    memcpy(out, value.p, n);
+    out[n] = '\0';
 }
 
-static bool is(og_span_t s, const char *word)
+/* The lengths differ mostly, and to compare them takes no call. */
+static inline bool is(og_span_t s, const char *word)
 {
-    return og_span_eat(&s, word) && s.p == s.end;
+    size_t n = strlen(word);
+
+    return (size_t)(s.end - s.p) == n && memcmp(s.p, word, n) == 0;
 }
 
 static void set_message(og_journal_t *j, og_span_t value)
@@ -54,22 +57,34 @@ static void set_field(og_journal_t *j, og_span_t key, og_span_t value)
     else if (is(key, "_TRANSPORT"))
         j->kernel = is(value, "kernel");
     else if (is(key, "__REALTIME_TIMESTAMP"))
-        set_number(&j->real_usec, value);
+        set_digits(j->real, value);
     else if (is(key, "__MONOTONIC_TIMESTAMP"))
-        set_number(&j->mono_usec, value);
+        set_digits(j->mono, value);
     else if (is(key, "_SOURCE_MONOTONIC_TIMESTAMP"))
-        set_number(&j->source_usec, value);
+        set_digits(j->source, value);
 }
 
-/* The kernel's own time stamp, if it is there, is better than when the journal had it. */
-static void finish(og_journal_t *j, og_entry_t *e)
+bool og_journal_is_kernel(const og_journal_t *j)
 {
-    og_span_t text = { j->text, j->text + j->len };
+    return j->kernel && !j->other && j->message;
+}
 
+static int64_t usec_of(const char *digits)
+{
+    const char *end = digits + strlen(digits);
+    int64_t n;
+
+    return og_num_i64(&digits, end, &n) && digits == end && n >= 0 ? n : OG_LOGTIME_NONE;
+}
+
+void og_journal_entry(const og_journal_t *j, og_entry_t *e)
+{
     memset(&e->rec, 0, sizeof e->rec);
-    e->rec.facility = j->kernel && !j->other && j->message ? 0 : FACILITY_USER;
-    e->wall_usec = j->real_usec;
-    e->boot_usec = j->source_usec != OG_LOGTIME_NONE ? j->source_usec : j->mono_usec;
+    e->wall_usec = usec_of(j->real);
+    /* The kernel's own time stamp, if it is there, is better than when the journal had it. */
+    e->boot_usec = usec_of(j->source);
+    if (e->boot_usec == OG_LOGTIME_NONE)
+        e->boot_usec = usec_of(j->mono);
     e->clock = OG_CLOCK_NONE;
     if (e->boot_usec != OG_LOGTIME_NONE) {
         e->clock = OG_CLOCK_BOOT;
@@ -79,14 +94,7 @@ static void finish(og_journal_t *j, og_entry_t *e)
         e->clock = OG_CLOCK_WALL;
         e->rec.usec = (uint64_t)e->wall_usec;
     }
-    /* The journal has undone the kernel's escapes. */
-    if (e->rec.facility == 0)
-        og_logline_text(e, text, OG_ESCAPES_NONE);
-    else {
-        e->rec.text = e->text;
-        e->rec.len = 0;
-    }
-    og_journal_init(j);
+    og_logline_text(e, (og_span_t){ j->text, j->text + j->len }, OG_ESCAPES_NONE);
 }
 
 /* --- -o json ------------------------------------------------------------------------ */
@@ -110,7 +118,7 @@ static void set_bytes(og_journal_t *j, const json_t *array)
     set_message(j, (og_span_t){ bytes, bytes + n });
 }
 
-bool og_journal_json(og_journal_t *j, const char *p, size_t len, og_entry_t *e)
+bool og_journal_json(og_journal_t *j, const char *p, size_t len)
 {
     og_span_t s = { p, p + len };
     json_t *entry, *value;
@@ -139,7 +147,6 @@ bool og_journal_json(og_journal_t *j, const char *p, size_t len, og_entry_t *e)
             j->other = true;
     }
     json_decref(entry);
-    finish(j, e);
     return true;
 }
 
@@ -152,9 +159,10 @@ bool og_journal_is_export(const char *p, size_t len)
     return og_span_eat(&s, "__CURSOR=");
 }
 
+/* Capitals, digits and '_', of which letters are most: asked for each byte of a name. */
 static bool is_name_byte(char c)
 {
-    return (c >= 'A' && c <= 'Z') || c == '_' || (c >= '0' && c <= '9');
+    return (unsigned char)(c - 'A') < 26 || c == '_' || (unsigned char)(c - '0') < 10;
 }
 
 /* "NAME\n", 8 bytes of length, the lowest first, the value, "\n". */
@@ -186,7 +194,7 @@ static og_export_t binary(og_journal_t *j, og_span_t name, size_t len, size_t *u
 }
 
 og_export_t og_journal_export(og_journal_t *j, const char *p, size_t len, size_t *used,
-                              uint64_t *skip, og_entry_t *e)
+                              uint64_t *skip)
 {
     const char *end = p + len, *name = p, *newline;
 
@@ -196,7 +204,6 @@ og_export_t og_journal_export(og_journal_t *j, const char *p, size_t len, size_t
         return OG_EXPORT_MORE;
     if (*p == '\n') {
         *used = 1;
-        finish(j, e);
         return OG_EXPORT_ENTRY;
     }
     while (name < end && name - p <= FIELD_NAME_MAX && is_name_byte(*name))

@@ -44,7 +44,8 @@ static json_t *killer(og_killer_t k)
 static json_t *constraint(og_killer_t k)
 {
     static const char *const names[] = { "", "CONSTRAINT_NONE", "CONSTRAINT_MEMCG",
-                                         "CONSTRAINT_CPUSET", "CONSTRAINT_MEMORY_POLICY" };
+                                         "CONSTRAINT_CPUSET",
+                                         "CONSTRAINT_MEMORY_POLICY" };
 
     return text(names[k]);
 }

@@ -26,8 +26,8 @@ static void begin(og_klog_t *g, og_clock_t clock)
     g->seq = g->usec = 0;
 }
 
-/* Gives the entry its place in the log. Clocks of CPUs differ a little, and syslog may write
- * lines of a second in any order. */
+/* Gives the entry its place in the log. Clocks of CPUs differ a little, and syslog may
+ * write lines of a second in any order. */
 static void place(og_klog_t *g, og_entry_t *e)
 {
     bool raw = e->clock == OG_CLOCK_RAW;
@@ -43,18 +43,21 @@ static void place(og_klog_t *g, og_entry_t *e)
     g->usec = e->rec.usec;
 }
 
+/* Is it worth a closer look? */
+static bool is_wanted(og_klog_t *g, const char *text, size_t len)
+{
+    if (og_logscan_find(text, text + len) != NULL)
+        g->window = OG_KLOG_WINDOW_LINES;
+    return g->window > 0;
+}
+
+/* An entry of the kernel's. */
 static void take_entry(og_klog_t *g)
 {
     og_entry_t *e = &g->entry;
     const og_kmsg_record_t *rec = &e->rec;
     og_klog_kill_t k;
 
-    if (rec->facility != 0)
-        return;
-    if (og_logscan_find(rec->text, rec->text + rec->len) != NULL)
-        g->window = OG_KLOG_WINDOW_LINES;
-    else if (g->window == 0)
-        return;
     place(g, e);
     if (og_table_feed(&g->table, rec))
         g->window = OG_KLOG_WINDOW_LINES;
@@ -69,17 +72,28 @@ static void take_entry(og_klog_t *g)
     og_table_init(&g->table); /* the further kills of a group have none */
 }
 
+static void take_journal(og_klog_t *g)
+{
+    if (!og_journal_is_kernel(&g->journal) ||
+        !is_wanted(g, g->journal.text, g->journal.len))
+        return;
+    og_journal_entry(&g->journal, &g->entry);
+    take_entry(g);
+}
+
 /* --- Lines -------------------------------------------------------------------------- */
 
 static void take_line(og_klog_t *g, const char *p, size_t len)
 {
     for (; len > 0 && *p == '\0'; p++)
         len--; /* what a crash leaves in a syslog */
-    if (og_journal_json(&g->journal, p, len, &g->entry))
+    if (og_journal_json(&g->journal, p, len)) {
         g->line.marked = true;
-    else if (!og_logline_parse(&g->line, p, len, &g->entry))
-        return;
-    take_entry(g);
+        take_journal(g);
+    }
+    else if (og_logline_parse(&g->line, p, len, &g->entry) && g->entry.rec.facility == 0 &&
+             is_wanted(g, g->entry.rec.text, g->entry.rec.len))
+        take_entry(g);
 }
 
 /* What is left of a line whose end is not there yet. */
@@ -138,10 +152,10 @@ static const char *take_field(og_klog_t *g, const char *p, const char *end, bool
 {
     size_t used;
 
-    switch (og_journal_export(&g->journal, p, (size_t)(end - p), &used, &g->skip,
-                              &g->entry)) {
+    switch (og_journal_export(&g->journal, p, (size_t)(end - p), &used, &g->skip)) {
     case OG_EXPORT_ENTRY:
-        take_entry(g);
+        take_journal(g);
+        og_journal_init(&g->journal);
         if (g->window > 0)
             g->window--;
         break;

@@ -232,8 +232,8 @@ static bool is_host(og_span_t s)
     return s.end[-1] != ':' && memchr(s.p, '[', (size_t)(s.end - s.p)) == NULL;
 }
 
-/* "kernel: " behind a host's name, or without one; busybox writes the facility between them,
- * and RFC 5424 has it otherwise. A process of that name has its number behind it. */
+/* "kernel: " behind a host's name, or without one; busybox writes the facility between
+ * them, and RFC 5424 has it otherwise. A process of that name has its number behind it. */
 static bool tag(og_span_t *s)
 {
     og_span_t t = *s, w;
@@ -276,8 +276,8 @@ static void dmesg_tail(og_span_t s, bool kernel, og_entry_t *e)
     og_logline_text(e, s, OG_ESCAPES_SOME);
 }
 
-/* "Thu 2026-11-26 01:02:03 UTC", of journalctl -o short-full; other zones than UTC have names
- * that say nothing elsewhere, and are taken for local time. */
+/* "Thu 2026-11-26 01:02:03 UTC", of journalctl -o short-full; other zones than UTC have
+ * names that say nothing elsewhere, and are taken for local time. */
 static bool full(og_span_t *s, int64_t *usec)
 {
     og_span_t t = *s, day, zone, at;
@@ -312,7 +312,7 @@ static bool wall_form(og_logline_t *l, og_span_t s, bool kernel, og_entry_t *e)
     og_span_t start = s;
 
     og_span_eat(&s, "1 "); /* RFC 5424's version, behind the priority */
-    if (og_logtime_iso(&s, &e->wall_usec) && is_dmesg_iso(start)) { /* --time-format iso */
+    if (og_logtime_iso(&s, &e->wall_usec) && is_dmesg_iso(start)) {
         og_span_eat(&s, " ");
         dmesg_tail(s, kernel, e);
         return true;

@@ -57,8 +57,8 @@ static bool is_word(const char *p, const char *at, const char *end)
     return og_span_eat_back(&before, "oom-");
 }
 
-/* In JSON, a message with bytes of no print is an array of numbers: such a one of the kernel's
- * must be read to know. Nothing else of the journal's begins with a bracket. */
+/* In JSON, a message with bytes of no print is an array of numbers: such a one of the
+ * kernel's must be read to know. Nothing else of the journal's begins with a bracket. */
 static bool is_array(const char *p, const char *end)
 {
     for (const char *at = p; (at = memchr(at, '[', (size_t)(end - at))) != NULL; at++) {
@@ -94,7 +94,8 @@ static const char *hit(const char *p, const char *at, const char *end)
     return is_word(p, at, end) ? at : NULL;
 }
 
-static const char *find_hit(const char *p, const char *at, const char *stop, const char *end)
+static const char *find_hit(const char *p, const char *at, const char *stop,
+                            const char *end)
 {
     const char *found = NULL;
 

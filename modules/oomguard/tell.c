@@ -146,7 +146,8 @@ static void biggest(FILE *out, const og_klog_kill_t *k)
         fputc('\n', out);
     }
     if (k->table->tasks > OG_TABLE_TOP)
-        fprintf(out, "           of %" PRIu64 " that the kernel listed\n", k->table->tasks);
+        fprintf(out, "           of %" PRIu64 " that the kernel listed\n",
+                k->table->tasks);
 }
 
 /* --- What it means ------------------------------------------------------------------ */
@@ -162,7 +163,8 @@ static void why(FILE *out, const og_kmsg_kill_t *k)
         break;
     case OG_KILLER_CPUSET:
     case OG_KILLER_MEMPOLICY:
-        fputs("the memory nodes that it may use were full, others may have had room", out);
+        fputs("the memory nodes that it may use were full, others may have had room",
+              out);
         break;
     default:
         fputs("memory ran out, and the log does not tell where", out);

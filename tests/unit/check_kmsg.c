@@ -485,6 +485,39 @@ START_TEST(a_header_too_long_is_left_out)
 }
 END_TEST
 
+/* Only the line that names it counts; "Out of memory" may be said of a cpuset's nodes, too. */
+START_TEST(the_constraint_is_what_was_logged)
+{
+    static const struct {
+        const char *log;
+        og_killer_t constraint;
+    } cases[] = {
+        { "3,1,1,-;Out of memory: Killed process 9 (a) total-vm:5kB", OG_KILLER_UNKNOWN },
+        { "6,2,2,-;oom-kill:constraint=CONSTRAINT_CPUSET,nodemask=(null),cpuset=/"
+          ",mems_allowed=0,global_oom,task_memcg=/,task=b,pid=10,uid=0",
+          OG_KILLER_UNKNOWN },
+        { "3,3,3,-;Out of memory: Killed process 10 (b) total-vm:5kB", OG_KILLER_CPUSET },
+        { "6,4,4,-;Tasks in /g are going to be killed due to memory.oom.group set",
+          OG_KILLER_UNKNOWN },
+        { "3,5,5,-;Out of memory: Killed process 11 (c) total-vm:5kB", OG_KILLER_CPUSET },
+        { "4,6,6,-;d invoked oom-killer: gfp_mask=0x0, order=0", OG_KILLER_UNKNOWN },
+        { "3,7,7,-;Out of memory: Killed process 12 (d) total-vm:5kB", OG_KILLER_UNKNOWN },
+    };
+
+    start();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        og_kmsg_record_t rec;
+        og_kmsg_kill_t kill;
+
+        ck_assert_int_eq(og_kmsg_parse(cases[i].log, strlen(cases[i].log), &rec), 0);
+        if (og_kmsg_feed(&reader, &rec, &kill))
+            ck_assert_msg(kill.constraint == cases[i].constraint, "%s", cases[i].log);
+        else
+            ck_assert_ptr_null(strstr(cases[i].log, "Killed"));
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *lines = tcase_create("lines"), *state = tcase_create("state");
@@ -499,6 +532,7 @@ int main(void)
     tcase_add_test(lines, a_path_too_long_is_left_out);
     tcase_add_test(lines, a_header_too_long_is_left_out);
     tcase_add_test(state, headers_belong_to_their_kill);
+    tcase_add_test(state, the_constraint_is_what_was_logged);
     tcase_add_test(state, resume_is_at_the_start_of_what_is_open);
     tcase_add_test(state, a_successor_loses_and_doubles_nothing);
     tcase_add_test(state, recorded_by_6_18_cgroup_v1);
