@@ -224,11 +224,13 @@ static void hear_of_deaths(void)
                          .ended_usec = worker.ended_usec,
                          .signal = OG_FORKED_SIGNAL_OF(worker.marks) };
 
-        d.how = (worker.marks & OG_FORKED_LEFT) != 0        ? OG_END_LEFT
-                : (worker.marks & OG_FORKED_SHOT) != 0      ? OG_END_SHOT
-                : d.signal != 0                             ? OG_END_CRASHED
-                : (worker.marks & OG_FORKED_DISMISSED) != 0 ? OG_END_DISMISSED
-                                                            : OG_END_VANISHED;
+        d.how = (worker.marks & OG_FORKED_LEFT) != 0   ? OG_END_LEFT
+                : (worker.marks & OG_FORKED_SHOT) != 0 ? OG_END_SHOT
+                : d.signal != 0                        ? OG_END_CRASHED
+                : (worker.marks & OG_FORKED_WORKER) == 0 ||
+                          (worker.marks & OG_FORKED_DISMISSED) != 0
+                    ? OG_END_DISMISSED /* or from before we were here, and without our cleanup */
+                    : OG_END_VANISHED;
         og_verdict_death(&seen->verdict, &d);
     }
 }
