@@ -50,6 +50,7 @@ typedef struct {
     int base;            /* the score httpd was started with */
     int have_base;
     uint64_t began_usec; /* when this httpd was started, of CLOCK_MONOTONIC */
+    int recalled;        /* what the one before had seen */
 } guard_retained_t;
 
 /* Bits of og_ledger_first. */

@@ -242,7 +242,7 @@ static apr_status_t stop_cleanup(void *data)
 }
 
 /* What the httpd before this one has seen, if the machine was not booted since. */
-static void recall(server_rec *s, const og_state_t *last)
+static void recall(server_rec *s, og_state_t *last)
 {
     og_ledger_t *ledger = parent_retained()->ledger;
     char boot_id[OG_STATE_BOOT_ID_MAX];
@@ -250,10 +250,9 @@ static void recall(server_rec *s, const og_state_t *last)
     og_seen_t seen;
     struct stat st;
 
-    og_ledger_seen(ledger, &seen);
-    if (seen.resume_seq != 0 || og_state_boot_id("/proc", boot_id) != 0 ||
-        strcmp(boot_id, last->boot_id) != 0)
+    if (og_state_boot_id("/proc", boot_id) != 0 || strcmp(boot_id, last->boot_id) != 0)
         return;
+    og_ledger_seen(ledger, &seen);
     seen.resume_seq = last->resume_seq;
     seen.pending = last->pending_seq;
     if (og_cgroup_find("/proc", &cg) == 0 && strcmp(cg.path, last->cgroup) == 0 &&
@@ -267,21 +266,27 @@ static void recall(server_rec *s, const og_state_t *last)
                      "OG0110: the httpd before this one, master %d, did not stop: it was killed, "
                      "or crashed; if it was the OOM killer, the kernel's log tells, and a line "
                      "follows", (int)last->master);
+    /* Should this one be killed before its watcher writes. */
+    last->clean = false;
+    last->master = (int32_t)watch.master;
+    og_state_save(&watch.state, last);
 }
 
 static void open_state(server_rec *s)
 {
     static og_state_t last;
+    guard_retained_t *kept = parent_retained();
     const char *path = conf_of(s)->state;
-    int rc;
+    int rc, first = !kept->recalled;
 
+    kept->recalled = 1;
     if (*path == '\0')
         return;
     path = ap_runtime_dir_relative(s->process->pconf, path);
     rc = path == NULL ? -EINVAL : og_state_open(path, &watch.state, &last);
-    if (rc == 0)
+    if (rc == 0 && first)
         recall(s, &last);
-    else if (rc != -ENODATA && og_ledger_first(parent_retained()->ledger, SAID_NO_STATE))
+    else if (rc != 0 && rc != -ENODATA && og_ledger_first(kept->ledger, SAID_NO_STATE))
         ap_log_error(APLOG_MARK, APLOG_WARNING, watch.state.fd < 0 ? -rc : 0, s,
                      "OG0311: the state of the httpd before this one, %s, is passed over: %s",
                      path != NULL ? path : conf_of(s)->state,

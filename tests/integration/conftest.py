@@ -17,6 +17,7 @@ def pytest_addoption(parser):
     parser.addoption("--mpm", default="event", choices=harness.MPMS)
     parser.addoption("--build", default=os.environ.get("top_builddir"),
                      help="where the modules were built")
+    parser.addoption("--storm", type=int, default=20, help="how many kills make a storm")
     parser.addoption("--keep", default=None, help="folder for the logs of failed tests")
 
 
@@ -63,6 +64,11 @@ def installation(request):
 @pytest.fixture
 def mpm(request):
     return request.config.getoption("--mpm")
+
+
+@pytest.fixture
+def storm(request):
+    return request.config.getoption("--storm")
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)

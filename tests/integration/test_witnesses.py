@@ -19,7 +19,9 @@ def pids(server, tag):
 
 
 def in_flight(server):
-    """A request that is being served, and the worker that serves it."""
+    """A request that is being served, and the worker that serves it. Nothing else is: the
+    answer to the harness' own was there before that request was over."""
+    time.sleep(0.3)
     answer = server.open("/oom?size=1M&hold=20")
     return answer, int(re.search(rb"; pid (\d+),", answer.readline())[1])
 

@@ -1,0 +1,204 @@
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""What is kept: the history, a line of JSON for each event, and the state, by which the next
+httpd knows what the one before has seen."""
+import json
+import os
+import random
+import signal
+import stat
+import subprocess
+import time
+
+import pytest
+
+import httpd as harness
+from test_guard import eat, told, watcher
+from test_witnesses import in_flight
+
+HISTORY = "OOMGuardHistory history\n"
+
+
+def history(server):
+    with open(f"{server.root}/history") as f:
+        return [json.loads(line) for line in f]
+
+
+def wait_for_events(server, count, timeout=10):
+    server.wait_for(lambda: len(history(server)) >= count, timeout, f"{count} events")
+    return history(server)
+
+
+# --- The history.
+
+def test_a_kill_is_an_object(httpd):
+    server = httpd(conf=HISTORY)
+    server.expect("OG0101")
+    kill = eat(server)
+    told(server)
+    (event,) = wait_for_events(server, 1)
+    assert (event["event"], event["role"], event["pid"]) == ("kill", "worker", kill.pid)
+    assert event["killer"] == "memcg" and event["oom_score_adj"] == 200
+    assert event["task_memcg"].endswith(server.cgroup.name)
+    assert event["generation"] == 0 and event["in_flight"] == 1
+    (request,) = event["requests"]
+    assert request["path"] == "/oom" and request["method"] == "GET"
+    assert request["client"] == "127.0.0.1" and 0 < request["seconds"] < 30
+    assert not event["late"] and not event["again"]
+    assert stat.S_IMODE(os.stat(f"{server.root}/history").st_mode) == 0o640
+
+
+def test_other_events(httpd):
+    server = httpd(conf=HISTORY)
+    server.expect("OG0106", times=1)
+    server.expect("OG0108", times=1)
+    server.expect("AH0005[12]", times=1)
+    for sig, count in ((signal.SIGKILL, 1), (signal.SIGABRT, 2)):
+        answer, pid = in_flight(server)
+        os.kill(pid, sig)
+        assert wait_for_events(server, count)[-1]["pid"] == pid
+        answer.read()
+    sigkill, crash = history(server)
+    assert sigkill["event"] == "sigkill" and sigkill["requests"][0]["path"] == "/oom"
+    assert crash["event"] == "crash" and crash["signal"] == signal.SIGABRT
+    assert sigkill["id"] != crash["id"]
+
+
+def test_a_copy_and_a_truncation_rotate_it(httpd):
+    server = httpd(conf=HISTORY)
+    server.expect("OG0101")
+    eat(server)
+    wait_for_events(server, 1)
+    os.truncate(f"{server.root}/history", 0)
+    kill = eat(server)
+    assert [e["pid"] for e in wait_for_events(server, 1)] == [kill.pid]
+    os.rename(f"{server.root}/history", f"{server.root}/history.1")
+    server.graceful()
+    kill = eat(server)
+    assert [e["pid"] for e in wait_for_events(server, 1)] == [kill.pid]
+
+
+def test_a_full_disk(httpd):
+    server = httpd(start=False)
+    folder = f"{server.root}/small"
+    os.mkdir(folder)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", folder]).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        server.write_conf("OOMGuardHistory small/history\n")
+        server.start()
+        server.expect("OG0101")
+        server.expect("OG0312", times=1)
+        with open(f"{folder}/history", "w") as f:
+            f.write(" " * 3900 + "\n")
+        for _ in range(2):
+            eat(server)
+            told(server)
+        (line,) = server.errors("OG0312")
+        assert line.level == "error"
+        os.truncate(f"{folder}/history", 0)
+        kill = eat(server)
+        told(server)
+        with open(f"{folder}/history") as f:
+            assert [json.loads(text)["pid"] for text in f] == [kill.pid]
+        server.stop()
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.any_mpm
+@pytest.mark.parametrize("make", [lambda path: os.mkdir(path),
+                                  lambda path: os.symlink("/dev/null", path)],
+                         ids=["folder", "link"])
+def test_a_history_that_is_no_file(httpd, make):
+    server = httpd(start=False)
+    make(f"{server.root}/history")
+    server.write_conf(HISTORY)
+    server.start()
+    server.expect("OG0313", times=1)
+    server.expect("OG0101")
+    eat(server)
+    told(server)
+
+
+# --- The state.
+
+def test_the_next_httpd_knows_of_the_one_before(httpd):
+    server = httpd()
+    server.stop()
+    server.start()
+    assert not server.errors("OG0110")
+    before = server.master_pid
+    for p in server.processes():
+        os.kill(p.pid, signal.SIGKILL)
+    server.proc.wait(10)
+    server.stop()
+    server.expect("OG0110", times=1)
+    server.expect("AH00098", times=1)  # a PidFile is left
+    server.start()
+    (line,) = server.errors("OG0110")
+    assert f"master {before}, did not stop" in line.text
+
+
+@pytest.mark.any_mpm
+def test_a_damaged_state_is_passed_over(httpd):
+    server = httpd()
+    server.expect("OG0101")
+    server.stop()
+    path = f"{server.root}/oomguard.state"
+    with open(path, "r+b") as f:
+        text = f.read().replace(b"resume_seq", b"resume-seq")
+        f.seek(0)
+        f.write(text)
+    server.expect("OG0311", times=1)
+    server.start()
+    assert "it is damaged" in server.errors("OG0311")[0].text
+    server.graceful()
+    eat(server)
+    told(server)
+    server.stop()
+    server.start()
+
+
+@pytest.mark.any_mpm
+def test_a_state_that_somebody_else_may_write(httpd):
+    server = httpd(start=False)
+    with open(f"{server.root}/oomguard.state", "w"):
+        pass
+    os.chmod(f"{server.root}/oomguard.state", 0o666)
+    server.expect("OG0311", times=1)
+    server.start()
+    assert "can't be opened" in server.errors("OG0311")[0].text
+
+
+@pytest.mark.any_mpm
+def test_no_state(httpd):
+    server = httpd(conf="OOMGuardState off\n")
+    assert not os.path.exists(f"{server.root}/oomguard.state")
+
+
+# --- All of it at once.
+
+@pytest.mark.parametrize("watch", ["auto", "kmsg", "counter"])
+def test_a_storm(httpd, mpm, storm, watch):
+    """Kill after kill, watchers killed and httpd restarted at random: each kill is one event,
+    whatever witnesses there are."""
+    server = httpd(conf=HISTORY + f"OOMGuardWatch {watch}\n", small=harness.two_workers(mpm),
+                   limit_mib=48)
+    for tag in ("OG0101", "OG0104", "OG0302", "AH1039[23]|killed successively"):
+        server.expect(tag, optional=True)
+    chance = random.Random(storm)
+    for _ in range(storm):
+        server.wait_for(lambda: len(server.workers()) > 1, what="two workers")
+        eat(server)
+        if chance.random() < 0.05 and watcher(server) is not None:
+            os.kill(watcher(server), signal.SIGKILL)
+        if chance.random() < 0.05:
+            server.graceful()
+    kills = [k.pid for k in server.kernel_kills()]
+    assert len(kills) == server.cgroup.oom_kills() >= storm
+    wait_for_events(server, len(kills), timeout=140)  # a watcher's pause may be a minute
+    time.sleep(4)  # what is unexplained would be told by now
+    events = history(server)
+    assert sorted(e["pid"] for e in events) == sorted(kills)
+    assert {e["event"] for e in events} == {"counted" if watch == "counter" else "kill"}
+    assert len({e["id"] for e in events}) == len(events)
