@@ -361,6 +361,8 @@ void watch_forever(server_rec *s, const watch_task_t *task)
     close_others(s, task);
     og_ledger_seen(kept->ledger, &self.w.seen);
     self.w.doubt = self.w.seen.pending;
+    if (task->kmsg < 0)
+        self.w.seen.resume_seq = 0; /* what the log has of this time is told without it */
     find_counters();
     og_kmsg_init(&self.kmsg);
     /* Of all that httpd forks, this is what must see the others go: as safe as the master,

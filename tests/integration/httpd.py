@@ -319,6 +319,9 @@ class Httpd:
         self.expect(r"^\(9\)Bad file descriptor: AH030\d\d: .*pollset", optional=True)
         # event's own race: at a stop the child closes connections that a thread is closing.
         self.expect(r"^\(9\)Bad file descriptor: AH00468: ", optional=True)
+        # The same race where the connection's memory is gone: it crashes.
+        self.expect(r"^OG0108: worker \d+.* crashed by signal (6|11); .*; no request in flight",
+                    optional=True)
         # event says so while those of before a graceful restart still serve.
         self.expect("AH03490", optional=True)
 

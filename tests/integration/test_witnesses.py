@@ -54,6 +54,26 @@ def test_a_helper_is_counted_and_not_known(httpd):
     assert "no worker vanished" in line.text
 
 
+def test_what_the_counter_told_the_log_does_not_tell_again(httpd):
+    server = httpd(conf=COUNTER)
+    server.expect("OG0104", times=1)
+    server.expect("OG0101", times=1)
+    eat(server)
+    server.wait_for_error("OG0104")
+    server.write_conf("")
+    server.graceful()
+    kill = eat(server)
+    server.wait_for_error("OG0101")
+    assert f"worker {kill.pid} " in server.errors("OG0101")[0].text
+    # Nor does the next httpd.
+    server.write_conf(COUNTER)
+    server.stop()
+    server.start()
+    server.write_conf("")
+    server.stop()
+    server.start()
+
+
 # --- The log alone.
 
 def test_the_log_is_enough(httpd, mpm):

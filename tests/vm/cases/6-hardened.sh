@@ -19,8 +19,10 @@ check "after a reload" eventually said AH00489 2
 check "it says nothing again of the log" said OG0301 1
 check "nor of the score" said OG0201 1
 check "workers have their score all the same" \
-    test "$(score "$(pgrep -P "$(show MainPID)" | head -n 1)")" = 200
+    test "$(score "$(pgrep -x -P "$(show MainPID)" apache2 | head -n 1)")" = 200
 check "the visit to /oom breaks off" visit ""
+check "the guard tells of it all the same, and names the request" \
+    eventually grep -q 'OG0104: .*counts an OOM kill more.*request "GET" "/oom"' $LOG
 check "the master is the same" same_master
 check "the next request is served" serves
 
