@@ -11,7 +11,7 @@
 #define DEAD_MAX 400
 #define LOG_MAX 60 /* records that wait to be read, and deaths likewise */
 
-enum { KILLED_BY_KERNEL, KILLED_BY_HAND, LEFT, CRASHED, SHOT };
+enum { KILLED_BY_KERNEL, KILLED_BY_HAND, LEFT, CRASHED, SHOT, DISMISSED };
 
 typedef struct {
     int how;
@@ -30,13 +30,14 @@ static struct {
         og_where_t where;
     } records[LOG_MAX];
     int waiting;
-    uint64_t lost, counted, unattributed, gaps;
+    uint64_t lost, read; /* records; of those inside */
+    uint64_t counted, unattributed, gaps; /* kills in findings, each of them once */
 } w;
 
 static void hear_of_deaths(void)
 {
     static const og_end_t ends[] = { OG_END_VANISHED, OG_END_VANISHED, OG_END_LEFT,
-                                     OG_END_CRASHED, OG_END_SHOT };
+                                     OG_END_CRASHED, OG_END_SHOT, OG_END_DISMISSED };
 
     for (; w.heard < w.buried; w.heard++) {
         og_death_t d = { .pid = w.heard + 1, .how = ends[w.dead[w.heard].how],
@@ -56,6 +57,7 @@ static void read_log(void)
         uint64_t seq;
 
         w.seq++;
+        w.read += w.records[i].where == OG_WHERE_INSIDE;
         if (pid != 0 && og_verdict_was_told(&w.v, pid, 1, &seq))
             MUST(!"told before");
         if (pid != 0)
@@ -79,7 +81,7 @@ static void judge(void)
         else if (f.kind == OG_FINDING_GAP) {
             MUST(f.records > 0 && !w.lossless);
             MUST((f.kills == OG_VERDICT_UNKNOWN) == !w.counter);
-            w.gaps += f.kills;
+            w.gaps += w.counter ? f.kills : 0;
         }
         else {
             corpse_t *c = &w.dead[f.death.pid - 1];
@@ -88,7 +90,8 @@ static void judge(void)
             MUST((c->how == CRASHED) == (f.kind == OG_FINDING_CRASHED));
             MUST((c->how == SHOT) == (f.kind == OG_FINDING_SHOT));
             MUST(f.kind != OG_FINDING_VANISHED || !w.counter);
-            w.counted += f.kind == OG_FINDING_COUNTED;
+            w.counted += f.kind == OG_FINDING_COUNTED && !f.gap; /* else the gap has it */
+            MUST(c->how != DISMISSED || f.kind == OG_FINDING_COUNTED);
             if (w.lossless && w.log)
                 MUST(c->how != KILLED_BY_KERNEL && f.kind != OG_FINDING_COUNTED);
             c->findings++;
@@ -143,8 +146,8 @@ static void happen(uint8_t byte)
         w.lost += (uint64_t)w.waiting;
         w.waiting = 0;
         break;
-    case 8:
-    case 9: w.buried += w.buried < w.born; break;
+    case 8: w.buried += w.buried < w.born; break;
+    case 9: die(DISMISSED); break;
     case 10:
     case 11: w.buried = w.born; break;
     case 12:
@@ -195,16 +198,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         told += c->told;
         kernel += c->how == KILLED_BY_KERNEL;
         /* Every death has its reason, one and no more. */
-        MUST(c->findings == (c->how != LEFT && !c->told));
+        if (c->how == DISMISSED)
+            MUST(c->findings <= 1);
+        else
+            MUST(c->findings == (c->how != LEFT && !c->told));
     }
     if (w.lossless && w.log) {
         MUST(told == kernel);
         MUST(w.counted == 0 && w.unattributed == 0);
     }
     /* What was counted and not read is told in one way or another. */
-    if (w.counter && !w.log)
-        MUST(w.counted + w.unattributed == w.count);
     if (w.counter)
-        MUST(w.counted + w.unattributed <= w.count - told);
+        MUST(w.counted + w.unattributed + w.gaps == w.count - w.read);
     return 0;
 }
