@@ -322,6 +322,8 @@ class Httpd:
         # The same race where the connection's memory is gone: it crashes.
         self.expect(r"^OG0108: worker \d+.* crashed by signal (6|11); .*; no request in flight",
                     optional=True)
+        # What httpd itself says of the third kill in a row.
+        self.expect("AH1039[23]: ", optional=True)
         # event says so while those of before a graceful restart still serve.
         self.expect("AH03490", optional=True)
 
