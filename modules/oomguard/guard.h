@@ -127,8 +127,8 @@ typedef struct {
 
 /* Notes what was seen, for the next watcher and the next httpd. */
 void report_note(witness_t *w);
-/* Tells of a kill in the log. False if it was told before. */
-int report_kill(witness_t *w, const og_kmsg_kill_t *k);
+/* Tells of a kill in the log, unless it was told before. */
+void report_kill(witness_t *w, const og_kmsg_kill_t *k);
 void report_finding(witness_t *w, const og_finding_t *f);
 
 /* --- watcher.c: in the master, the watcher's life */

@@ -146,18 +146,24 @@ static void delta(og_span_t *s)
     }
 }
 
+/* What may stand behind the time in the brackets, and behind them. */
+static bool close_bracket(og_span_t *s)
+{
+    delta(s);
+    if (!og_span_eat(s, "]"))
+        return false;
+    caller(s);
+    og_span_eat(s, " ");
+    return true;
+}
+
 /* "[  123.456789] ", the kernel's own time stamp, and what may stand in it and after it. */
 static bool stamp(og_span_t *s, int64_t *usec)
 {
     og_span_t t = *s;
 
-    if (!og_span_eat(&t, "[") || !og_logtime_seconds(&t, usec))
+    if (!og_span_eat(&t, "[") || !og_logtime_seconds(&t, usec) || !close_bracket(&t))
         return false;
-    delta(&t);
-    if (!og_span_eat(&t, "]"))
-        return false;
-    caller(&t);
-    og_span_eat(&t, " ");
     *s = t;
     return true;
 }
@@ -190,13 +196,8 @@ static bool bracketed_ctime(og_span_t *s, int64_t *usec)
 {
     og_span_t t = *s;
 
-    if (!og_span_eat(&t, "[") || !og_logtime_ctime(&t, usec))
+    if (!og_span_eat(&t, "[") || !og_logtime_ctime(&t, usec) || !close_bracket(&t))
         return false;
-    delta(&t);
-    if (!og_span_eat(&t, "]"))
-        return false;
-    caller(&t);
-    og_span_eat(&t, " ");
     *s = t;
     return true;
 }

@@ -180,7 +180,7 @@ static void tell_kill(server_rec *s, og_role_t role, const char *line)
     }
 }
 
-int report_kill(witness_t *w, const og_kmsg_kill_t *k)
+void report_kill(witness_t *w, const og_kmsg_kill_t *k)
 {
     static char line[OG_RENDER_LINE_MAX], event[OG_EVENT_LINE_MAX];
     static og_worker_t worker;
@@ -196,7 +196,7 @@ int report_kill(witness_t *w, const og_kmsg_kill_t *k)
     if (r.worker != NULL) {
         pid = r.worker->pid;
         if (og_verdict_was_told(&w->seen.verdict, pid, r.worker->started_usec, &seq))
-            return 0;
+            return;
     }
     name_event(w, k->seq, id);
     how = begin(w, k->seq, id);
@@ -211,7 +211,6 @@ int report_kill(witness_t *w, const og_kmsg_kill_t *k)
     if (w->seen.resume_seq <= k->seq)
         w->seen.resume_seq = k->seq + 1;
     end(w);
-    return 1;
 }
 
 /* A number of its own for each finding; those of the log's records are far smaller, and the

@@ -10,10 +10,10 @@ void og_verdict_witnesses(og_verdict_t *v, bool log, bool counter)
 {
     v->have_log = log;
     v->have_counter = counter;
-    if (!counter)
+    if (!counter) {
         v->have_count = false;
-    if (!counter)
         v->excess = 0;
+    }
 }
 
 void og_verdict_baseline(og_verdict_t *v, uint64_t count)

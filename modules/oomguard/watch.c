@@ -343,7 +343,6 @@ static void find_counters(void)
                      "OG0310: neither memory.events nor memory.oom_control of httpd's cgroup nor "
                      "/proc/vmstat counts OOM kills: a kill that the kernel's log does not tell "
                      "will not be known; \"OOMGuardWatch kmsg\" silences this");
-    describe();
     og_verdict_witnesses(&self.w.seen.verdict, self.w.task.kmsg >= 0, self.w.counters.fd >= 0);
 }
 
@@ -364,6 +363,7 @@ void watch_forever(server_rec *s, const watch_task_t *task)
     if (task->kmsg < 0)
         self.w.seen.resume_seq = 0; /* what the log has of this time is told without it */
     find_counters();
+    describe();
     og_kmsg_init(&self.kmsg);
     /* Of all that httpd forks, this is what must see the others go: as safe as the master,
      * and safer than one that somebody wants to see killed. */
