@@ -171,15 +171,18 @@ told () {
     grep -c OG0101 $LOG
 }
 
-# A line of the error log for each kill, with its pid.
+# told_pids [GREP-OPTION PATTERN]
+told_pids () {
+    grep OG0101 $LOG | grep "$@" | sed -n 's/.*: the kernel killed [a-z]* \([0-9]*\) .*/\1/p'
+}
+
+# Each kill, and nobody else, has a line of the error log with its pid, and not two: but a
+# watcher that was killed while it told of one leaves the next in doubt, which then says so.
 all_told () {
-    dead=$(killed)
-    # shellcheck disable=SC2086 # words are meant
-    set -- $dead
-    [ $# -gt 0 ] && [ "$(told)" = $# ] || return 1
-    for pid in "$@"; do
-        grep -q "OG0101: .* $pid " $LOG || return 1
-    done
+    killed >/run/killed
+    told_pids '' | sort -u >/run/told
+    [ -s /run/killed ] && cmp -s /run/killed /run/told \
+        && [ -z "$(told_pids -v 'perhaps told before' | sort | uniq -d)" ]
 }
 
 # What systemd says of the service since it was started last.

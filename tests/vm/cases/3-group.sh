@@ -4,7 +4,7 @@
 # the guard still manages to say, and what a master at -1000 changes.
 
 only_killed_told () {
-    sed -n 's/.*OG0101: the kernel killed [a-z]* \([0-9]*\) .*/\1/p' $LOG >/run/told
+    told_pids '' >/run/told
     killed >/run/killed
     ! grep -qvxFf /run/killed /run/told
 }
