@@ -136,6 +136,11 @@ size_t og_event_kill(const og_report_t *r, const char *id, int64_t usec, char *b
     return dump(j, buf, size);
 }
 
+static json_t *number(uint64_t n)
+{
+    return n == OG_VERDICT_UNKNOWN ? json_null() : json_integer((json_int_t)n);
+}
+
 size_t og_event_case(const og_case_t *c, const char *id, int64_t usec, char *buf, size_t size)
 {
     static const char *const events[] = { "counted", "unattributed", "gap", "sigkill",
@@ -153,11 +158,9 @@ size_t og_event_case(const og_case_t *c, const char *id, int64_t usec, char *buf
     if (f->kind == OG_FINDING_COUNTED)
         json_object_set_new(j, "vanished", json_integer(f->vanished));
     if (f->kind == OG_FINDING_GAP)
-        json_object_set_new(j, "records", json_integer((json_int_t)f->records));
+        json_object_set_new(j, "records", number(f->records));
     if (f->kind == OG_FINDING_GAP || f->kind == OG_FINDING_UNATTRIBUTED)
-        json_object_set_new(j, "kills",
-                            f->kills == OG_VERDICT_UNKNOWN ? json_null()
-                                                           : json_integer((json_int_t)f->kills));
+        json_object_set_new(j, "kills", number(f->kills));
     if (c->worker != NULL)
         add_worker(j, c->worker, f->death.ended_usec);
     return dump(j, buf, size);

@@ -96,9 +96,13 @@ int child_request_begin(request_rec *r);
  * SIGTERM above all, is for others: a stop takes its time, and may need a witness. */
 #define WATCH_FINISH SIGUSR2
 
+/* By which way the kernel's log is read. */
+typedef enum { LOG_NONE, LOG_DEVICE, LOG_RING } log_way_t;
+
 /* What the master has for it. */
 typedef struct {
-    int kmsg;          /* /dev/kmsg, or -1 */
+    log_way_t log;
+    int kmsg;          /* of LOG_DEVICE, else -1 */
     int buried;        /* an eventfd: there is one more among the dead of the ledger */
     pid_t master;
     pid_t predecessor; /* the watcher before, if any */

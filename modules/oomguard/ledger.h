@@ -20,7 +20,7 @@
 #include <sys/types.h>
 
 #define OG_LEDGER_CELL_BYTES 384
-#define OG_LEDGER_DEAD 128         /* the dead that are remembered */
+#define OG_LEDGER_DEAD 512         /* the dead that are remembered */
 #define OG_LEDGER_DEAD_REQUESTS 4  /* of each, the oldest requests in flight */
 #define OG_LEDGER_OUSTED 64        /* workers that live on after their slot was given away */
 

@@ -52,7 +52,6 @@ static int escaped(og_span_t s)
 
 void og_logline_text(og_entry_t *e, og_span_t s, og_escapes_t escapes)
 {
-    static const char digits[] = "0123456789abcdef";
     size_t n = 0;
 
     while (s.p < s.end && n + 4 <= sizeof e->text) {
@@ -61,14 +60,7 @@ void og_logline_text(og_entry_t *e, og_span_t s, og_escapes_t escapes)
         s.p += c < 0 ? 1 : 4;
         if (c < 0)
             c = (unsigned char)s.p[-1];
-        if (is_plain(c)) {
-            e->text[n++] = (char)c;
-            continue;
-        }
-        e->text[n++] = '\\';
-        e->text[n++] = 'x';
-        e->text[n++] = digits[c >> 4];
-        e->text[n++] = digits[c & 15];
+        n += og_span_put(e->text + n, (unsigned char)c, is_plain(c));
     }
     e->rec.text = e->text;
     e->rec.len = n;

@@ -272,8 +272,10 @@ size_t og_render_case(const og_case_t *c, char *buf, size_t size)
         silence(&s, c);
         break;
     case OG_FINDING_GAP:
-        say(&s, "%" PRIu64 " records of the kernel's log were overwritten before they could "
-                "be read; ", f->records);
+        if (f->records != OG_VERDICT_UNKNOWN)
+            say(&s, "%" PRIu64 " ", f->records);
+        say(&s, "records of the kernel's log were %s before they could be read; ",
+            f->records != OG_VERDICT_UNKNOWN ? "overwritten" : "overwritten or cleared");
         if (f->kills == OG_VERDICT_UNKNOWN)
             say(&s, "a kill among them has no line");
         else {

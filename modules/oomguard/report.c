@@ -254,7 +254,7 @@ void report_finding(witness_t *w, const og_finding_t *f)
     static og_worker_t worker;
     char id[OG_EVENT_ID_MAX];
     uint64_t key = key_of(f);
-    og_case_t c = { .finding = f, .log = w->task.kmsg >= 0, .late = !w->live,
+    og_case_t c = { .finding = f, .log = w->task.log != LOG_NONE, .late = !w->live,
                     .cgroup = w->counters.fd < 0 ? "" : w->cgroup.path,
                     .missed = og_ledger_missed(w->ledger) > 0 };
     int how;

@@ -105,9 +105,23 @@ bool og_span_is_comm(og_span_t s)
     return true;
 }
 
-static void put(char *out, size_t size, og_span_t s, bool undo)
+size_t og_span_put(char *out, unsigned char c, bool plain)
 {
     static const char digits[] = "0123456789abcdef";
+
+    if (plain) {
+        *out = (char)c;
+        return 1;
+    }
+    out[0] = '\\';
+    out[1] = 'x';
+    out[2] = digits[c >> 4];
+    out[3] = digits[c & 15];
+    return 4;
+}
+
+static void put(char *out, size_t size, og_span_t s, bool undo)
+{
     size_t n = 0;
     bool escaped;
 
@@ -119,14 +133,7 @@ static void put(char *out, size_t size, og_span_t s, bool undo)
             n = 0;
             break;
         }
-        if (plain)
-            out[n++] = (char)c;
-        else {
-            out[n++] = '\\';
-            out[n++] = 'x';
-            out[n++] = digits[c >> 4];
-            out[n++] = digits[c & 15];
-        }
+        n += og_span_put(out + n, c, plain);
     }
     out[n] = '\0';
 }

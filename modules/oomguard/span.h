@@ -31,6 +31,9 @@ const char *og_span_find(const char *p, const char *end, const char *word);
 /* Short enough for a task's name? \xNN is one byte. */
 bool og_span_is_comm(og_span_t s);
 
+/* Writes a byte as it is, or as \xNN; how many that makes. */
+size_t og_span_put(char *out, unsigned char c, bool plain);
+
 /* Copies a name as logged, or a path with the log's escapes undone; either way control
  * bytes stand as \xNN. What does not fit is left out: half a path would be another's. */
 void og_span_comm(char out[OG_KMSG_COMM_MAX], og_span_t s);

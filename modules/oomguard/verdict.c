@@ -58,18 +58,21 @@ static void bury(og_verdict_t *v, unsigned i)
     memmove(&v->deaths[i], &v->deaths[i + 1], (v->waiting - i) * sizeof *v->deaths);
 }
 
-void og_verdict_death(og_verdict_t *v, const og_death_t *d)
+bool og_verdict_death(og_verdict_t *v, const og_death_t *d)
 {
     if (d->how == OG_END_LEFT)
-        return;
+        return true;
     if (v->waiting == OG_VERDICT_WAITING)
-        bury(v, 0); /* nobody has asked for long */
+        return false;
     v->deaths[v->waiting++] = *d;
+    return true;
 }
 
 void og_verdict_gap(og_verdict_t *v, uint64_t records, uint64_t usec)
 {
-    v->lost += records;
+    v->lost = records == OG_VERDICT_UNKNOWN || v->lost == OG_VERDICT_UNKNOWN
+                  ? OG_VERDICT_UNKNOWN
+                  : v->lost + records;
     v->lost_usec = usec;
 }
 
@@ -112,7 +115,7 @@ static uint32_t vanished(const og_verdict_t *v)
     return n;
 }
 
-/* Is there a reason for this death by now? */
+/* Is there a reason for this death by now? Where others wait for its place, there has to be. */
 static bool judge(const og_verdict_t *v, const og_death_t *d, uint64_t now,
                   og_finding_kind_t *kind)
 {
@@ -121,7 +124,8 @@ static bool judge(const og_verdict_t *v, const og_death_t *d, uint64_t now,
     else if (d->how == OG_END_CRASHED)
         *kind = OG_FINDING_CRASHED;
     else if (v->excess > 0) {
-        if (v->have_log && !passed(v->excess_usec, now, OG_VERDICT_SETTLE_USEC))
+        if (v->have_log && v->waiting < OG_VERDICT_WAITING &&
+            !passed(v->excess_usec, now, OG_VERDICT_SETTLE_USEC))
             return false;
         *kind = OG_FINDING_COUNTED;
     }

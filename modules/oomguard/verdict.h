@@ -28,8 +28,10 @@
  * second, and may be busy. */
 #define OG_VERDICT_BURIAL_USEC (3 * 1000000ULL)
 
-#define OG_VERDICT_REMEMBERED 128 /* the latest kills that were told */
-#define OG_VERDICT_WAITING 64     /* deaths that wait for their reason */
+/* The latest kills that were told: as many as there may be until the master has buried the
+ * first of them. And deaths that wait for their reason. */
+#define OG_VERDICT_REMEMBERED 1024
+#define OG_VERDICT_WAITING 128
 
 /* How a worker ended, as far as the master knows. */
 typedef enum {
@@ -65,7 +67,7 @@ typedef struct {
     og_finding_kind_t kind;
     og_death_t death;  /* of all but UNATTRIBUTED and GAP */
     uint64_t kills;    /* of UNATTRIBUTED and GAP; UNKNOWN where nothing counts */
-    uint64_t records;  /* of GAP: how many were lost */
+    uint64_t records;  /* of GAP: how many were lost, or UNKNOWN */
     bool gap;          /* of the others: some records of that time were lost */
     uint32_t vanished; /* of COUNTED: how many could have been meant, this one included */
 } og_finding_t;
@@ -94,8 +96,9 @@ void og_verdict_witnesses(og_verdict_t *v, bool log, bool counter);
 /* The counter's value at an earlier time, from which on kills are to be explained. */
 void og_verdict_baseline(og_verdict_t *v, uint64_t count);
 
-/* A worker is dead. One that left, or whose kill was told, is no matter. */
-void og_verdict_death(og_verdict_t *v, const og_death_t *d);
+/* A worker is dead. One that left, or whose kill was told, is no matter. False: there is no
+ * room for it before all the others, og_verdict_next among them, were asked. */
+bool og_verdict_death(og_verdict_t *v, const og_death_t *d);
 
 /* Was this process, alive since started_usec, told before as killed? It dies but once: what
  * names it again is the kernel, which says some twice. seq: of the record that was it. */
@@ -105,7 +108,7 @@ bool og_verdict_was_told(const og_verdict_t *v, pid_t pid, uint64_t started_usec
 /* A kill of the log is told. pid is the process', whatever thread the log names. */
 void og_verdict_told(og_verdict_t *v, pid_t pid, og_where_t where, uint64_t seq, uint64_t usec);
 
-/* Records were lost. */
+/* Records were lost, so many, or OG_VERDICT_UNKNOWN. */
 void og_verdict_gap(og_verdict_t *v, uint64_t records, uint64_t usec);
 
 /* The counter's value now. A smaller one than before is another counter's. */

@@ -5,6 +5,7 @@
 #include "oomguard/guard.h"
 #include "oomguard/kmsg.h"
 #include "oomguard/reserve.h"
+#include "oomguard/ring.h"
 #include "lib/cgroup.h"
 #include "lib/file.h"
 
@@ -42,17 +43,21 @@
 #define ROOM_MAX_BYTES (8 * ROOM_MIN_BYTES)
 #define ROOM_SHARE 8
 
-/* Where nothing wakes us when a kill is counted (version 1, the machine's counter), and there
- * is no log that would, it is looked at so often. */
+/* Where nothing wakes us when a kill is counted (version 1, the machine's counter) or logged
+ * (the ring), it is looked at so often; and then, while the other witness is waited for. */
 #define LOOK_MSEC 250
+#define LOOK_AGAIN_MSEC 20
 
 static struct {
     witness_t w;
     int usage_fd; /* of the cgroup, or -errno */
     uint64_t limit_bytes;
+    uint64_t next; /* the number of the record that would follow the last one read */
     og_kmsg_t kmsg;
+    og_ring_t ring;
     og_reserve_t reserve;
     int calm_msec;
+    uint64_t calm_usec; /* when it will have been calm for so long */
 } self;
 
 static volatile sig_atomic_t finish;
@@ -107,22 +112,34 @@ static void no_more(int resource)
     setrlimit(resource, &none);
 }
 
-/* Whatever user this is: a unit may give rights to one that is not root. */
-static int drop_capabilities(void)
+/* Whatever user this is: a unit may give rights to one that is not root. The ring is not read
+ * through a file that could be opened before. */
+static int drop_capabilities(log_way_t log)
 {
     struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0, 0, 0 } };
+    struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+    __u32 keep[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
+    if (log == LOG_RING)
+        keep[CAP_TO_INDEX(CAP_SYSLOG)] = CAP_TO_MASK(CAP_SYSLOG);
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    return syscall(SYS_capset, &head, none) == 0;
+    if (syscall(SYS_capget, &head, caps) != 0)
+        return 0;
+    for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+        caps[i].permitted &= keep[i];
+        caps[i].effective = caps[i].permitted;
+        caps[i].inheritable = 0;
+    }
+    return syscall(SYS_capset, &head, caps) == 0;
 }
 
 /* From here on: nobody's rights, and no way to get them back. */
-static int drop_rights(server_rec *s)
+static int drop_rights(server_rec *s, log_way_t log)
 {
     uid_t uid = ap_unixd_config.user_id;
     gid_t gid = ap_unixd_config.group_id;
 
+    prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
     if (geteuid() == 0) {
         if (uid == (uid_t)-1 || uid == 0)
             uid = 65534;
@@ -135,7 +152,7 @@ static int drop_rights(server_rec *s)
             return 0;
         }
     }
-    if (!drop_capabilities()) {
+    if (!drop_capabilities(log)) {
         ap_log_error(APLOG_MARK, APLOG_ERR, errno, s,
                      "OG0309: the watcher can't give up its capabilities");
         return 0;
@@ -160,50 +177,63 @@ static int has_room(void)
     return usage < self.limit_bytes && self.limit_bytes - usage >= room;
 }
 
+static void make_room(void)
+{
+    og_reserve_give(&self.reserve);
+    self.calm_msec = CALM_MSEC;
+    self.calm_usec = parent_now() + CALM_MSEC * 1000;
+}
+
 /* The limit may have been changed; but opening files to see that takes memory, too, so it is
  * looked at only where there was room by the one known before. */
 static void refill(void)
 {
+    uint64_t now = parent_now();
+
+    if (og_reserve_is_whole(&self.reserve) || now < self.calm_usec)
+        return;
     if (has_room() && (og_cgroup_limit(&self.w.cgroup, &self.limit_bytes), has_room()))
         og_reserve_refill(&self.reserve);
     else if (self.calm_msec < CALM_MAX_MSEC)
         self.calm_msec *= 2;
+    self.calm_usec = now + (uint64_t)self.calm_msec * 1000;
 }
 
-static void take(const char *buf, size_t len)
+static void skip_gap(uint64_t records)
 {
-    static uint64_t next; /* of the record that would follow the last one read */
+    og_verdict_gap(&self.w.seen.verdict, records, parent_now());
+    og_kmsg_gap(&self.kmsg);
+}
+
+static void take(const og_kmsg_record_t *rec)
+{
     og_seen_t *seen = &self.w.seen;
-    og_kmsg_record_t rec;
     og_kmsg_kill_t k;
 
-    if (og_kmsg_parse(buf, len, &rec) != 0 || rec.seq < seen->resume_seq)
-        return;
-    if (next == 0)
-        next = seen->resume_seq;
-    if (rec.seq > next) {
-        og_verdict_gap(&seen->verdict, rec.seq - next, parent_now());
-        og_kmsg_gap(&self.kmsg);
-    }
-    next = rec.seq + 1;
-    if (og_kmsg_feed(&self.kmsg, &rec, &k)) {
-        og_reserve_give(&self.reserve);
-        self.calm_msec = CALM_MSEC;
+    self.next = rec->seq + 1;
+    if (og_kmsg_feed(&self.kmsg, rec, &k)) {
+        make_room();
         report_kill(&self.w, &k);
     }
-    seen->resume_seq = og_kmsg_resume(&self.kmsg, next);
+    seen->resume_seq = og_kmsg_resume(&self.kmsg, self.next);
 }
 
 /* Reads all there is. 0, or the errno that ends it. */
-static int drain(int fd)
+static int drain_device(int fd)
 {
     static char buf[OG_KMSG_RECORD_MAX];
+    og_kmsg_record_t rec;
     ssize_t n;
 
     for (;;) {
         n = read(fd, buf, sizeof buf);
-        if (n > 0)
-            take(buf, (size_t)n);
+        if (n > 0) {
+            if (og_kmsg_parse(buf, (size_t)n, &rec) != 0 || rec.seq < self.next)
+                continue;
+            if (rec.seq > self.next)
+                skip_gap(rec.seq - self.next);
+            take(&rec);
+        }
         else if (n == 0)
             return ENODATA; /* no log ends */
         else if (errno == EAGAIN)
@@ -213,13 +243,45 @@ static int drain(int fd)
     }
 }
 
-/* Those that the master has buried since. */
-static void hear_of_deaths(void)
+static int drain_ring(void)
+{
+    int known = self.next >= OG_RING_PLACE, rc;
+    og_kmsg_record_t rec;
+
+    rc = og_ring_read(&self.ring, known ? self.next : UINT64_MAX);
+    if (rc == -ENODATA)
+        skip_gap(OG_VERDICT_UNKNOWN);
+    else if (rc != 0)
+        return -rc;
+    while (og_ring_next(&self.ring, &rec)) {
+        if (known && rec.seq >= self.next)
+            take(&rec);
+        else if (!known) /* what was there before httpd started is not ours */
+            self.w.seen.resume_seq = self.next = rec.seq + 1;
+    }
+    return 0;
+}
+
+static int drain(void)
+{
+    switch (self.w.task.log) {
+    case LOG_DEVICE:
+        return drain_device(self.w.task.kmsg);
+    case LOG_RING:
+        return drain_ring();
+    default:
+        return 0;
+    }
+}
+
+/* Those that the master has buried since. False if there are more than can be judged at once. */
+static bool hear_of_deaths(void)
 {
     static og_worker_t worker;
     og_seen_t *seen = &self.w.seen;
 
-    while (og_ledger_next_dead(self.w.ledger, &seen->buried, &worker)) {
+    for (uint32_t n = seen->buried; og_ledger_next_dead(self.w.ledger, &n, &worker);
+         seen->buried = n) {
         og_death_t d = { .pid = worker.pid, .started_usec = worker.started_usec,
                          .ended_usec = worker.ended_usec,
                          .signal = OG_FORKED_SIGNAL_OF(worker.marks) };
@@ -231,8 +293,10 @@ static void hear_of_deaths(void)
                           (worker.marks & OG_FORKED_DISMISSED) != 0
                     ? OG_END_DISMISSED /* or from before we were here, and without our cleanup */
                     : OG_END_VANISHED;
-        og_verdict_death(&seen->verdict, &d);
+        if (!og_verdict_death(&seen->verdict, &d))
+            return false;
     }
+    return true;
 }
 
 /* Asks all witnesses, in the order that verdict.h wants. 0, or the errno that ends it. */
@@ -241,51 +305,61 @@ static int look(void)
     og_seen_t *seen = &self.w.seen;
     og_counts_t counts;
     og_finding_t finding;
+    bool all_heard;
     eventfd_t n;
-    int err = 0;
+    int err;
 
     if (self.w.task.buried >= 0)
         eventfd_read(self.w.task.buried, &n);
-    hear_of_deaths();
-    if (self.w.task.kmsg >= 0)
-        err = drain(self.w.task.kmsg);
-    if (self.w.counters.fd >= 0 && og_counters_read(&self.w.counters, &counts) == 0)
-        og_verdict_count(&seen->verdict, counts.oom_kill, parent_now());
-    while (og_verdict_next(&seen->verdict, parent_now(), &finding)) {
-        og_reserve_give(&self.reserve);
-        self.calm_msec = CALM_MSEC;
-        report_finding(&self.w, &finding);
-    }
+    do {
+        all_heard = hear_of_deaths();
+        err = drain();
+        if (self.w.counters.fd >= 0 && og_counters_read(&self.w.counters, &counts) == 0)
+            og_verdict_count(&seen->verdict, counts.oom_kill, parent_now());
+        while (og_verdict_next(&seen->verdict, parent_now(), &finding)) {
+            make_room();
+            report_finding(&self.w, &finding);
+        }
+    } while (!all_heard && err == 0);
     if (seen->resume_seq != self.w.note.resume_seq || !self.w.live)
         report_note(&self.w);
     self.w.live = 1;
     return err;
 }
 
-/* Until something happens, or is due. True if nothing did for long enough to be calm. */
-static int sleep_well(const sigset_t *during_poll)
+/* Does anything wake us at a kill? */
+static int is_called(void)
+{
+    return self.w.task.log == LOG_DEVICE ||
+           (self.w.task.log == LOG_NONE &&
+            (self.w.counters.fd < 0 ||
+             (!self.w.counters.machine && self.w.cgroup.version == 2)));
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Until something happens, or is due. */
+static void sleep_well(const sigset_t *during_poll)
 {
     struct pollfd fds[] = { { self.w.task.kmsg, POLLIN, 0 },
                             { self.w.task.buried, POLLIN, 0 },
                             { self.w.counters.fd, POLLPRI, 0 } };
-    uint64_t due = og_verdict_due(&self.w.seen.verdict), now = parent_now();
-    int64_t msec = -1;
+    uint64_t now = parent_now(), due = og_verdict_due(&self.w.seen.verdict), until = due;
+    uint64_t wait_usec;
     struct timespec t;
 
+    if (!is_called())
+        until = sooner(until, now + (due != OG_VERDICT_UNKNOWN ? LOOK_AGAIN_MSEC : LOOK_MSEC) *
+                                        1000ULL);
     if (!og_reserve_is_whole(&self.reserve))
-        msec = self.calm_msec;
-    if (self.w.task.kmsg < 0 && self.w.counters.fd >= 0 && (msec < 0 || msec > LOOK_MSEC) &&
-        (self.w.counters.machine || self.w.cgroup.version == 1))
-        msec = LOOK_MSEC;
-    if (due != OG_VERDICT_UNKNOWN) {
-        int64_t left = due > now ? (int64_t)((due - now) / 1000) + 1 : 1;
-
-        if (msec < 0 || left < msec)
-            msec = left;
-    }
-    t.tv_sec = msec / 1000;
-    t.tv_nsec = msec % 1000 * 1000000L;
-    return ppoll(fds, sizeof fds / sizeof *fds, msec < 0 ? NULL : &t, during_poll) == 0;
+        until = sooner(until, self.calm_usec);
+    wait_usec = (until > now ? until - now : 0) + 1000; /* what is too early comes again */
+    t.tv_sec = (time_t)(wait_usec / 1000000);
+    t.tv_nsec = (long)(wait_usec % 1000000) * 1000;
+    ppoll(fds, sizeof fds / sizeof *fds, until == OG_VERDICT_UNKNOWN ? NULL : &t, during_poll);
 }
 
 static void set_signals(sigset_t *during_poll)
@@ -343,7 +417,17 @@ static void find_counters(void)
                      "OG0310: neither memory.events nor memory.oom_control of httpd's cgroup nor "
                      "/proc/vmstat counts OOM kills: a kill that the kernel's log does not tell "
                      "will not be known; \"OOMGuardWatch kmsg\" silences this");
-    og_verdict_witnesses(&self.w.seen.verdict, self.w.task.kmsg >= 0, self.w.counters.fd >= 0);
+    og_verdict_witnesses(&self.w.seen.verdict, self.w.task.log != LOG_NONE,
+                         self.w.counters.fd >= 0);
+}
+
+static void leave(int err) __attribute__((noreturn));
+static void leave(int err)
+{
+    if (err != 0)
+        ap_log_error(APLOG_MARK, APLOG_ERR, err, self.w.server,
+                     "OG0308: reading the kernel's log failed");
+    _exit(err == 0 ? 0 : 1);
 }
 
 void watch_forever(server_rec *s, const watch_task_t *task)
@@ -360,8 +444,11 @@ void watch_forever(server_rec *s, const watch_task_t *task)
     close_others(s, task);
     og_ledger_seen(kept->ledger, &self.w.seen);
     self.w.doubt = self.w.seen.pending;
-    if (task->kmsg < 0)
+    if (task->log == LOG_NONE)
         self.w.seen.resume_seq = 0; /* what the log has of this time is told without it */
+    self.next = self.w.seen.resume_seq;
+    if (task->log == LOG_RING && (err = -og_ring_open(&self.ring)) != 0)
+        leave(err);
     find_counters();
     describe();
     og_kmsg_init(&self.kmsg);
@@ -369,7 +456,7 @@ void watch_forever(server_rec *s, const watch_task_t *task)
      * and safer than one that somebody wants to see killed. */
     score = og_score_target(conf_of(s)->master, kept->base);
     og_score_write("/proc", 0, score < kept->base ? score : kept->base);
-    if (!drop_rights(s))
+    if (!drop_rights(s, task->log))
         _exit(1);
     /* After the change of user, which clears it. */
     prctl(PR_SET_PDEATHSIG, WATCH_FINISH, 0, 0, 0);
@@ -378,21 +465,20 @@ void watch_forever(server_rec *s, const watch_task_t *task)
     og_event_arena();
     og_reserve_make(&self.reserve);
     self.calm_msec = CALM_MSEC;
+    report_note(&self.w); /* and once more below: both copies of it have their memory then */
     while ((err = look()) == 0 && !finish) {
-        if (sleep_well(&during_poll))
-            refill();
+        sleep_well(&during_poll);
+        refill();
     }
-    if (err == 0 && getppid() != task->master && task->kmsg >= 0) {
+    if (err == 0 && getppid() != task->master && task->log != LOG_NONE) {
         struct pollfd log = { task->kmsg, POLLIN, 0 };
 
-        if (poll(&log, 1, LAST_WORDS_MSEC) > 0)
-            err = look();
+        poll(&log, 1, LAST_WORDS_MSEC);
+        err = look();
     }
     if (getppid() == task->master) {
         self.w.note.clean = true; /* as far as we can see */
         report_note(&self.w);
     }
-    if (err != 0)
-        ap_log_error(APLOG_MARK, APLOG_ERR, err, s, "OG0308: reading /dev/kmsg failed");
-    _exit(err == 0 ? 0 : 1);
+    leave(err);
 }

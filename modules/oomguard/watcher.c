@@ -3,6 +3,7 @@
  * one there when the old one dies, and ends it when the configuration goes. */
 #include "oomguard/guard.h"
 #include "oomguard/kmsg.h"
+#include "oomguard/ring.h"
 
 #include "ap_mpm.h"
 #include "apr_thread_proc.h"
@@ -13,6 +14,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -84,8 +86,8 @@ static int is_log(int fd)
     return 0;
 }
 
-/* The kernel's log, or -1; said once if it can't be had. */
-static int open_log(server_rec *s)
+/* /dev/kmsg, or -1. */
+static int open_device(void)
 {
     og_ledger_t *ledger = parent_retained()->ledger;
     int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -101,26 +103,52 @@ static int open_log(server_rec *s)
         fd = -1;
         errno = err;
     }
-    if (fd < 0) {
-        int level = conf_of(s)->watch & WATCH_REQUIRED ? APLOG_ERR : APLOG_NOTICE;
-
-        if (og_ledger_first(ledger, SAID_NO_KMSG))
-            ap_log_error(APLOG_MARK, level, errno, s,
-                         "OG0301: can't read /dev/kmsg, so of a kill no more will be told than "
-                         "what the kernel's counters and httpd know: neither size nor reason. "
-                         "It takes root or CAP_SYSLOG; where the systemd unit forbids it, the "
-                         "drop-in oomguard.conf has the lines that allow it, as comments; "
-                         "\"OOMGuardWatch counter\" silences this");
+    if (fd < 0)
         return -1;
-    }
     og_ledger_seen(ledger, &seen);
-    if (seen.resume_seq == 0) {
+    if (seen.resume_seq == 0 || seen.resume_seq >= OG_RING_PLACE) {
         lseek(fd, 0, SEEK_SET);
         seen.resume_seq = end_of_log(fd);
         og_ledger_set_seen(ledger, &seen);
     }
     lseek(fd, 0, SEEK_SET);
     return fd;
+}
+
+/* Asks in a process of its own: a seccomp filter may kill the one who asks. */
+static int ring_is_readable(void)
+{
+    struct rlimit none = { 0, 0 };
+    pid_t pid = fork(), got = -1;
+    int status = 1;
+
+    if (pid == 0) {
+        setrlimit(RLIMIT_CORE, &none);
+        _exit(og_ring_probe() == 0 ? 0 : 1);
+    }
+    if (pid > 0) {
+        do
+            got = waitpid(pid, &status, 0);
+        while (got < 0 && errno == EINTR);
+    }
+    return got > 0 && status == 0;
+}
+
+/* Said once if the kernel's log can't be had. */
+static void open_log(server_rec *s, watch_task_t *task)
+{
+    int level = conf_of(s)->watch & WATCH_REQUIRED ? APLOG_ERR : APLOG_NOTICE, err;
+
+    task->kmsg = open_device();
+    err = errno;
+    task->log = task->kmsg >= 0 ? LOG_DEVICE : ring_is_readable() ? LOG_RING : LOG_NONE;
+    if (task->log == LOG_NONE && og_ledger_first(parent_retained()->ledger, SAID_NO_KMSG))
+        ap_log_error(APLOG_MARK, level, err, s,
+                     "OG0301: can't read the kernel's log, neither /dev/kmsg nor by syslog(2), so "
+                     "of a kill no more will be told than what the kernel's counters and httpd "
+                     "know: neither size nor reason. It takes root or CAP_SYSLOG; where the "
+                     "systemd unit forbids it, the drop-in oomguard.conf has the lines that allow "
+                     "it, as comments; \"OOMGuardWatch counter\" silences this");
 }
 
 /* Where the kernel's log has the PIDs that httpd has. */
@@ -170,13 +198,15 @@ static void maintain(int reason, void *data, int status)
 
 static void launch(server_rec *s)
 {
-    watch_task_t task = { may_read_log(s) ? open_log(s) : -1, watch.buried, watch.master,
+    watch_task_t task = { LOG_NONE, -1, watch.buried, watch.master,
                           watch.last, watch.former, parent_retained()->began_usec,
                           &watch.state, &watch.history };
     pid_t pid;
 
     watch.due_usec = 0;
-    if (task.kmsg < 0 && (conf_of(s)->watch & WATCH_COUNTER) == 0)
+    if (may_read_log(s))
+        open_log(s, &task);
+    if (task.log == LOG_NONE && (conf_of(s)->watch & WATCH_COUNTER) == 0)
         return;
     watch.started_usec = parent_now();
     pid = fork();

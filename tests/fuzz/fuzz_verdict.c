@@ -34,7 +34,7 @@ static struct {
     uint64_t counted, unattributed, gaps; /* kills in findings, each of them once */
 } w;
 
-static void hear_of_deaths(void)
+static bool hear_of_deaths(void)
 {
     static const og_end_t ends[] = { OG_END_VANISHED, OG_END_VANISHED, OG_END_LEFT,
                                      OG_END_CRASHED, OG_END_SHOT, OG_END_DISMISSED };
@@ -43,8 +43,10 @@ static void hear_of_deaths(void)
         og_death_t d = { .pid = w.heard + 1, .how = ends[w.dead[w.heard].how],
                          .started_usec = 1, .ended_usec = w.now };
 
-        og_verdict_death(&w.v, &d);
+        if (!og_verdict_death(&w.v, &d))
+            return false;
     }
+    return true;
 }
 
 static void read_log(void)
@@ -101,14 +103,18 @@ static void judge(void)
 
 static void look(void)
 {
-    hear_of_deaths();
-    if (w.log)
-        read_log();
-    else
-        w.waiting = 0;
-    if (w.counter)
-        og_verdict_count(&w.v, w.count, w.now);
-    judge();
+    bool all;
+
+    do {
+        all = hear_of_deaths();
+        if (w.log)
+            read_log();
+        else
+            w.waiting = 0;
+        if (w.counter)
+            og_verdict_count(&w.v, w.count, w.now);
+        judge();
+    } while (!all);
 }
 
 static void die(int how)
@@ -154,19 +160,14 @@ static void happen(uint8_t byte)
     case 13: look(); break;
     default: w.now += (uint64_t)(byte / 16) * 300000;
     }
-    if (w.waiting == LOG_MAX || w.buried - w.heard >= OG_VERDICT_WAITING / 2)
+    if (w.waiting == LOG_MAX)
         look();
 }
 
 /* Everybody is buried, and whatever waits for something has waited. */
 static void end(void)
 {
-    while (w.buried < w.born) {
-        w.buried = w.born - w.buried > 30 ? w.buried + 30 : w.born;
-        look();
-        w.now += 10000000;
-        look();
-    }
+    w.buried = w.born;
     for (int i = 0; i < 3; i++) {
         look();
         w.now += 10000000;

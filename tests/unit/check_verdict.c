@@ -254,15 +254,33 @@ START_TEST(no_baseline)
 }
 END_TEST
 
+/* The last of those that fit makes room, though the log could still name it. */
 START_TEST(more_deaths_than_can_wait)
 {
+    og_death_t d = { .pid = 9999, .how = OG_END_VANISHED, .started_usec = T - SEC, .ended_usec = T };
+
     all_witnesses();
-    for (pid_t pid = 1; pid <= OG_VERDICT_WAITING + 1; pid++)
+    for (pid_t pid = 1; pid < OG_VERDICT_WAITING; pid++)
         die(pid, OG_END_VANISHED);
-    for (pid_t pid = 2; pid <= OG_VERDICT_WAITING + 1; pid++) {
-        finds(T, OG_FINDING_KILLED);
-        ck_assert_int_eq(f.death.pid, pid);
-    }
+    og_verdict_count(&v, 7 + OG_VERDICT_WAITING, T);
+    nothing(T);
+    die(OG_VERDICT_WAITING, OG_END_VANISHED);
+    ck_assert(!og_verdict_death(&v, &d));
+    finds(T, OG_FINDING_COUNTED);
+    ck_assert_int_eq(f.death.pid, 1);
+    ck_assert(og_verdict_death(&v, &d));
+}
+END_TEST
+
+/* Nobody can say how many, and it stays so. */
+START_TEST(a_gap_of_nobody_knows_how_many)
+{
+    all_witnesses();
+    og_verdict_gap(&v, 3, T);
+    og_verdict_gap(&v, OG_VERDICT_UNKNOWN, T);
+    og_verdict_gap(&v, 4, T);
+    finds(T + OG_VERDICT_BURIAL_USEC, OG_FINDING_GAP);
+    ck_assert_uint_eq(f.records, OG_VERDICT_UNKNOWN);
     no_more();
 }
 END_TEST
@@ -286,5 +304,6 @@ int main(void)
     tcase_add_test(tc, another_counter);
     tcase_add_test(tc, no_baseline);
     tcase_add_test(tc, more_deaths_than_can_wait);
+    tcase_add_test(tc, a_gap_of_nobody_knows_how_many);
     return unit_run("verdict", &tc, 1);
 }
