@@ -6,7 +6,7 @@
  * the thread that serves it, a dead one by the master. Readers copy, and look again whether
  * what they copied is still the same thing. No pointers: the memory is mapped by processes of several generations.
  *
- * Size: OG_LEDGER_CELL_BYTES a request cell, times slots and cells, and about 230 KiB for
+ * Size: OG_LEDGER_CELL_BYTES a request cell, times slots and cells, and about 900 KiB for
  * the rest; pages that are never written cost nothing. */
 #ifndef OG_LEDGER_H
 #define OG_LEDGER_H
@@ -20,7 +20,7 @@
 #include <sys/types.h>
 
 #define OG_LEDGER_CELL_BYTES 384
-#define OG_LEDGER_DEAD 512         /* the dead that are remembered */
+#define OG_LEDGER_DEAD OG_VERDICT_WAITING /* the dead that are remembered */
 #define OG_LEDGER_DEAD_REQUESTS 4  /* of each, the oldest requests in flight */
 #define OG_LEDGER_OUSTED 64        /* workers that live on after their slot was given away */
 

@@ -34,13 +34,19 @@ bool og_verdict_was_told(const og_verdict_t *v, pid_t pid, uint64_t started_usec
     return false;
 }
 
-void og_verdict_told(og_verdict_t *v, pid_t pid, og_where_t where, uint64_t seq, uint64_t usec)
+static void remember(og_verdict_t *v, pid_t pid, uint64_t seq, uint64_t usec)
 {
     unsigned at = v->told_next++ % OG_VERDICT_REMEMBERED;
 
     v->told[at].pid = (int32_t)pid;
     v->told[at].usec = usec;
     v->told[at].seq = seq;
+}
+
+void og_verdict_told(og_verdict_t *v, pid_t pid, og_where_t where, uint64_t seq,
+                     uint64_t usec)
+{
+    remember(v, pid, seq, usec);
     if (!v->have_counter)
         return;
     /* What is counted only later would be explained by nothing then: count it now. */
@@ -65,6 +71,8 @@ bool og_verdict_death(og_verdict_t *v, const og_death_t *d)
     if (v->waiting == OG_VERDICT_WAITING)
         return false;
     v->deaths[v->waiting++] = *d;
+    if (d->ended_usec > v->buried_usec)
+        v->buried_usec = d->ended_usec;
     return true;
 }
 
@@ -81,12 +89,11 @@ void og_verdict_count(og_verdict_t *v, uint64_t count, uint64_t usec)
     if (!v->have_counter)
         return;
     if (v->have_count && count > v->count) {
-        if (v->excess == 0)
-            v->excess_usec = usec;
+        v->excess_usec = usec;
         v->excess += count - v->count;
     }
-    /* More may have been logged than is counted here: what counts another set than the log
-     * was thought to name, or another counter. */
+    /* More may have been logged than is counted here: what counts another set than the
+     * log was thought to name, or another counter. */
     v->have_count = true;
     v->count = count;
 }
@@ -115,23 +122,40 @@ static uint32_t vanished(const og_verdict_t *v)
     return n;
 }
 
-/* Is there a reason for this death by now? Where others wait for its place, there has to be. */
+/* From when on nobody will be buried who explains what was counted. */
+static uint64_t burial_due(const og_verdict_t *v, uint64_t since)
+{
+    if (v->excess > 0 && v->excess_usec > since)
+        since = v->excess_usec;
+    if (v->excess > 0 && v->buried_usec > since)
+        since = v->buried_usec;
+    return since + OG_VERDICT_BURIAL_USEC;
+}
+
+/* Is there a reason for this death by now? Where the log alone knows of kills, it is
+ * given a moment to name this one; what counts them has done so before anybody died of
+ * it. Where others wait for its place, there has to be one. */
 static bool judge(const og_verdict_t *v, const og_death_t *d, uint64_t now,
                   og_finding_kind_t *kind)
 {
+    bool may_wait = v->waiting < OG_VERDICT_WAITING;
+
     if (d->how == OG_END_SHOT)
         *kind = OG_FINDING_SHOT;
     else if (d->how == OG_END_CRASHED)
         *kind = OG_FINDING_CRASHED;
     else if (v->excess > 0) {
-        if (v->have_log && v->waiting < OG_VERDICT_WAITING &&
+        if (may_wait && v->have_log &&
             !passed(v->excess_usec, now, OG_VERDICT_SETTLE_USEC))
             return false;
         *kind = OG_FINDING_COUNTED;
     }
+    else if (may_wait && v->have_log && !v->have_count &&
+             !passed(d->ended_usec, now, OG_VERDICT_SETTLE_USEC))
+        return false;
     else
         *kind = v->have_count || (v->have_log && v->lost == 0) ? OG_FINDING_KILLED
-                                                              : OG_FINDING_VANISHED;
+                                                               : OG_FINDING_VANISHED;
     return true;
 }
 
@@ -158,19 +182,19 @@ bool og_verdict_next(og_verdict_t *v, uint64_t usec, og_finding_t *out)
             v->excess--;
             if (v->lost > 0)
                 v->lost_kills++;
+            remember(v, d->pid, 0, usec); /* should the log name it yet */
         }
         bury(v, i);
         return true;
     }
-    if (v->lost > 0 && passed(v->lost_usec, usec, OG_VERDICT_BURIAL_USEC)) {
+    if (v->lost > 0 && usec >= burial_due(v, v->lost_usec)) {
         out->kind = OG_FINDING_GAP;
         out->records = v->lost;
         out->kills = v->have_count ? v->lost_kills + v->excess : OG_VERDICT_UNKNOWN;
         v->lost = v->lost_kills = v->excess = 0;
         return true;
     }
-    if (v->excess > 0 && v->lost == 0 &&
-        passed(v->excess_usec, usec, OG_VERDICT_BURIAL_USEC)) {
+    if (v->excess > 0 && v->lost == 0 && usec >= burial_due(v, 0)) {
         out->kind = OG_FINDING_UNATTRIBUTED;
         out->kills = v->excess;
         v->excess = 0;
@@ -184,10 +208,14 @@ uint64_t og_verdict_due(const og_verdict_t *v)
     uint64_t due = OG_VERDICT_UNKNOWN;
 
     if (v->lost > 0)
-        due = v->lost_usec + OG_VERDICT_BURIAL_USEC;
-    if (v->excess > 0 && v->excess_usec + OG_VERDICT_BURIAL_USEC < due)
-        due = v->excess_usec + OG_VERDICT_BURIAL_USEC;
-    if (v->excess > 0 && v->waiting > 0 && v->excess_usec + OG_VERDICT_SETTLE_USEC < due)
-        due = v->excess_usec + OG_VERDICT_SETTLE_USEC;
+        due = burial_due(v, v->lost_usec);
+    else if (v->excess > 0)
+        due = burial_due(v, 0);
+    for (unsigned i = 0; v->have_log && i < v->waiting; i++) {
+        uint64_t since = v->excess > 0 ? v->excess_usec : v->deaths[i].ended_usec;
+
+        if (since + OG_VERDICT_SETTLE_USEC < due)
+            due = since + OG_VERDICT_SETTLE_USEC;
+    }
     return due;
 }

@@ -20,18 +20,20 @@
 
 #define OG_VERDICT_UNKNOWN UINT64_MAX
 
-/* How long a kill that was counted may be missing from the log. The kernel writes both within
- * microseconds, but for what a hypervisor or a slow console puts between them. */
+/* How long a kill that was counted, or whose victim is buried, may be missing from the log.
+ * The kernel counts it, sends the signal and logs within microseconds, but for what a
+ * hypervisor, or a machine that is too busy, puts between them. */
 #define OG_VERDICT_SETTLE_USEC 500000
 
-/* How long the worker may be missing from whom the master has buried. It looks about once a
- * second, and may be busy. */
+/* How long the worker may be missing from whom the master has buried, since the last kill was
+ * counted or anybody was buried. It looks about once a second; but while one kill follows the
+ * other, who is killed is long dying, and the master has to wait for memory itself. */
 #define OG_VERDICT_BURIAL_USEC (3 * 1000000ULL)
 
-/* The latest kills that were told: as many as there may be until the master has buried the
- * first of them. And deaths that wait for their reason. */
-#define OG_VERDICT_REMEMBERED 1024
-#define OG_VERDICT_WAITING 128
+/* As many as can die in the ten seconds in which nobody may watch, at 50 a second: what is
+ * read late is matched all at once. The ledger remembers no more of the dead. */
+#define OG_VERDICT_REMEMBERED 512 /* the latest kills that were told */
+#define OG_VERDICT_WAITING 512    /* deaths that wait for their reason */
 
 /* How a worker ended, as far as the master knows. */
 typedef enum {
@@ -77,7 +79,8 @@ typedef struct {
     bool have_count; /* the counter was read before */
     uint64_t count;
     uint64_t excess; /* kills that were counted and are not explained yet */
-    uint64_t excess_usec; /* since when there are some */
+    uint64_t excess_usec; /* when the latest of them was counted */
+    uint64_t buried_usec; /* when the latest death was that may explain one */
     uint64_t strays; /* logged without a cgroup: each may be one that was counted */
     uint64_t lost, lost_kills, lost_usec; /* records, kills among them, since when */
     struct {
@@ -101,7 +104,8 @@ void og_verdict_baseline(og_verdict_t *v, uint64_t count);
 bool og_verdict_death(og_verdict_t *v, const og_death_t *d);
 
 /* Was this process, alive since started_usec, told before as killed? It dies but once: what
- * names it again is the kernel, which says some twice. seq: of the record that was it. */
+ * names it again is the kernel, which says some twice, or late. seq: of the record that was
+ * it; 0 if it was the counter. */
 bool og_verdict_was_told(const og_verdict_t *v, pid_t pid, uint64_t started_usec,
                          uint64_t *seq);
 

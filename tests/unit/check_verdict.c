@@ -188,14 +188,65 @@ START_TEST(no_witness)
     die(5, OG_END_VANISHED);
     finds(T, OG_FINDING_VANISHED);
     og_verdict_witnesses(&v, true, false);
-    die(6, OG_END_VANISHED);
-    finds(T, OG_FINDING_KILLED);
     og_verdict_gap(&v, 3, T);
     die(7, OG_END_VANISHED);
-    finds(T, OG_FINDING_VANISHED);
+    finds(T + OG_VERDICT_SETTLE_USEC, OG_FINDING_VANISHED);
     finds(T + OG_VERDICT_BURIAL_USEC, OG_FINDING_GAP);
     ck_assert_uint_eq(f.kills, OG_VERDICT_UNKNOWN);
     ck_assert_uint_eq(f.records, 3);
+    no_more();
+}
+END_TEST
+
+/* The kernel logs a kill after it has sent the signal. */
+START_TEST(the_log_alone_comes_after_the_death)
+{
+    all_witnesses();
+    og_verdict_witnesses(&v, true, false);
+    die(5, OG_END_VANISHED);
+    die(6, OG_END_VANISHED);
+    nothing(T);
+    ck_assert_uint_eq(og_verdict_due(&v), T + OG_VERDICT_SETTLE_USEC);
+    told(5, OG_WHERE_INSIDE);
+    finds(T + OG_VERDICT_SETTLE_USEC, OG_FINDING_KILLED);
+    ck_assert_int_eq(f.death.pid, 6);
+    no_more();
+}
+END_TEST
+
+/* Much later than it was counted: told already. */
+START_TEST(the_log_comes_too_late)
+{
+    uint64_t seq;
+
+    all_witnesses();
+    og_verdict_count(&v, 8, T);
+    die(5, OG_END_VANISHED);
+    finds(T + OG_VERDICT_SETTLE_USEC, OG_FINDING_COUNTED);
+    ck_assert(og_verdict_was_told(&v, 5, T - 50 * SEC, &seq));
+    ck_assert_uint_eq(seq, 0);
+    no_more();
+}
+END_TEST
+
+/* Kill after kill, each victim buried four seconds later: as long as that goes on, nobody
+ * says that he does not know whom. */
+START_TEST(a_burst_and_a_slow_master)
+{
+    all_witnesses();
+    og_verdict_witnesses(&v, false, true);
+    for (pid_t n = 1; n <= 20; n++) {
+        og_death_t d = { .pid = n - 4, .how = OG_END_VANISHED, .ended_usec = T + n * SEC };
+
+        if (n <= 16)
+            og_verdict_count(&v, 7 + n, T + n * SEC);
+        if (n > 4) {
+            og_verdict_death(&v, &d);
+            finds(T + n * SEC, OG_FINDING_COUNTED);
+            ck_assert_int_eq(f.death.pid, n - 4);
+        }
+        nothing(T + n * SEC);
+    }
     no_more();
 }
 END_TEST
@@ -299,6 +350,9 @@ int main(void)
     tcase_add_test(tc, other_ends);
     tcase_add_test(tc, httpd_sends_them_away);
     tcase_add_test(tc, no_witness);
+    tcase_add_test(tc, the_log_alone_comes_after_the_death);
+    tcase_add_test(tc, the_log_comes_too_late);
+    tcase_add_test(tc, a_burst_and_a_slow_master);
     tcase_add_test(tc, a_gap_says_how_many_kills_it_hid);
     tcase_add_test(tc, told_once);
     tcase_add_test(tc, another_counter);
