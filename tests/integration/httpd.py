@@ -47,6 +47,17 @@ def two_workers(mpm):
             .replace("MinSpareThreads 4", "MinSpareThreads 8"))
 
 
+def start_behind(server, installation, command):
+    """Starts it by a shell's command, of which "$@" is httpd with its arguments."""
+    wrapper = f"{server.root}/wrapper"
+    with open(wrapper, "w") as f:
+        f.write(f'#!/bin/sh\nset -- {installation.httpd} "$@"\n{command}\n')
+    os.chmod(wrapper, 0o755)
+    server.inst = Installation(installation.build, installation.source)
+    server.inst.httpd = wrapper
+    return server.start()
+
+
 Process = namedtuple("Process", "pid ppid name uid cmdline")
 
 

@@ -348,15 +348,8 @@ def test_the_kernels_log_out_of_reach(httpd_unaudited, installation, mpm):
         if f.read().strip() == "0":
             pytest.skip("kernel.dmesg_restrict is 0: everybody may read the kernel's log")
     server = httpd_unaudited(start=False)
-    wrapper = f"{server.root}/httpd-without-rights"
-    with open(wrapper, "w") as f:
-        f.write("#!/bin/sh\nexec setpriv --bounding-set -syslog,-sys_admin --inh-caps "
-                f"-syslog,-sys_admin {installation.httpd} \"$@\"\n")
-    os.chmod(wrapper, 0o755)
-    limited = harness.Installation(installation.build, installation.source)
-    limited.httpd = wrapper
-    server.inst = limited
-    server.start()
+    harness.start_behind(server, installation, "exec setpriv --bounding-set -syslog,-sys_admin "
+                         '--inh-caps -syslog,-sys_admin "$@"')
     server.graceful()
     (line,) = server.errors("OG0301")
     assert line.level == "notice" and "CAP_SYSLOG" in line.text

@@ -1,0 +1,87 @@
+# Licensed under the Apache License, Version 2.0; see LICENSE.
+"""Where a unit hides /dev/kmsg, the kernel's log is read by syslog(2)."""
+import os
+import signal
+import time
+
+import pytest
+
+import httpd as harness
+from test_guard import eat, pid_in, told, watcher
+
+CAP_SYSLOG = 1 << 34
+
+
+@pytest.fixture
+def hidden(httpd, installation, mpm):
+    """Makes an httpd that finds something else in place of /dev/kmsg."""
+    def make(conf=""):
+        server = httpd(start=False, small=harness.two_workers(mpm))
+        server.write_conf(conf)
+        return harness.start_behind(
+            server, installation,
+            "exec unshare -m sh -c 'mount --bind /dev/null /dev/kmsg && exec \"$0\" \"$@\"' \"$@\"")
+    return make
+
+
+@pytest.mark.parametrize("watch", ["auto", "kmsg"])
+def test_kills(hidden, watch):
+    """With all that the log says of them, each once, whatever happens to watcher and httpd."""
+    server = hidden(f"OOMGuardWatch {watch}\n")
+    server.expect("OG0101")
+    server.expect("OG0302", times=1)
+    for n in range(4):
+        server.wait_for(lambda: len(server.workers()) > 1, what="two workers")
+        eat(server)
+        if n == 1:
+            told(server)
+            os.kill(watcher(server), signal.SIGKILL)
+        if n == 2:
+            server.graceful()
+    for line in told(server):
+        assert "killed worker" in line.text and "is at its limit of" in line.text
+        assert "it had anon " in line.text and 'request "GET" "/oom"' in line.text
+    server.stop()
+    server.start()  # knows what was told
+    time.sleep(1)
+
+
+def test_it_keeps_the_one_right_it_takes(hidden):
+    server = hidden()
+    with open(f"/proc/{watcher(server)}/status") as f:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+    assert status["Uid"].split()[0] != "0"
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == CAP_SYSLOG
+
+
+@pytest.mark.any_mpm
+def test_what_others_write_is_not_believed(hidden):
+    server = hidden()
+    (pid, *_) = server.workers()
+    killed = f"Memory cgroup out of memory: Killed process {pid} (apache2) total-vm:1kB, " \
+             "anon-rss:1kB, file-rss:1kB, shmem-rss:1kB, UID:33 pgtables:1kB oom_score_adj:200"
+    with open("/dev/kmsg", "w") as f:
+        f.write(f"<3>{killed}\n")
+    with open("/dev/kmsg", "w") as f:
+        f.write(f"<3>two lines\n{killed}\n")
+    time.sleep(1)
+    assert not server.errors("OG01")
+    server.expect("OG0101")
+    eat(server)
+    told(server)
+
+
+@pytest.mark.any_mpm
+def test_from_one_way_to_the_other(httpd, hidden, installation):
+    """The next httpd may read the log, and what the one before has told stays told."""
+    server = hidden()
+    server.expect("OG0101")
+    killed = [eat(server).pid]
+    told(server)
+    server.stop()
+    server.inst = installation
+    server.start()
+    killed.append(eat(server).pid)
+    server.wait_for_error("OG0101", count=2)
+    time.sleep(0.5)  # one too many would come now
+    assert [pid_in(line) for line in server.errors("OG0101")] == killed
