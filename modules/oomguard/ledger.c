@@ -424,6 +424,11 @@ void og_ledger_set_seen(og_ledger_t *l, const og_seen_t *seen)
     STORE(&l->seen_at, at);
 }
 
+void og_ledger_set_pending(og_ledger_t *l, uint64_t pending)
+{
+    STORE(&l->seen[LOAD(&l->seen_at) % 2].pending, pending);
+}
+
 bool og_ledger_first(og_ledger_t *l, uint32_t bit)
 {
     return (__atomic_fetch_or(&l->said, bit, __ATOMIC_RELAXED) & bit) == 0;

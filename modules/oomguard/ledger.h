@@ -124,6 +124,9 @@ typedef struct {
 void og_ledger_seen(const og_ledger_t *l, og_seen_t *out);
 void og_ledger_set_seen(og_ledger_t *l, const og_seen_t *seen);
 
+/* Replaces nothing but pending. */
+void og_ledger_set_pending(og_ledger_t *l, uint64_t pending);
+
 /* True for the first caller with this bit, whichever process it is in: what is to be
  * complained of once in the life of the server. */
 bool og_ledger_first(og_ledger_t *l, uint32_t bit);

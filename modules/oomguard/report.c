@@ -114,18 +114,24 @@ void report_note(witness_t *w)
 enum { TOLD, TELL, TELL_AGAIN };
 
 /* What is being told is noted before and after: a watcher that dies over it leaves the next
- * one in doubt, and not at a loss. The history, which is written last, can dispel it. */
+ * one in doubt, and not at a loss. Before, nothing but that is noted: what the verdict has
+ * found already is to be found again. The history, which is written last, can dispel the
+ * doubt. */
 static int begin(witness_t *w, uint64_t key, const char *id)
 {
     char needle[OG_EVENT_ID_MAX + 16];
     int doubt = key == w->doubt;
 
-    w->doubt = 0;
     snprintf(needle, sizeof needle, "\"id\":\"%s\"", id);
-    if (doubt && og_history_has(w->task.history, needle, OG_HISTORY_TAIL_MAX))
-        return TOLD;
-    w->seen.pending = key;
-    report_note(w);
+    if (doubt) {
+        w->doubt = 0;
+        if (og_history_has(w->task.history, needle, OG_HISTORY_TAIL_MAX))
+            return TOLD;
+    }
+    og_ledger_set_pending(w->ledger, key);
+    w->note.pending_seq = key;
+    if (w->task.state->fd >= 0)
+        og_state_save(w->task.state, &w->note);
     return doubt ? TELL_AGAIN : TELL;
 }
 
@@ -214,12 +220,15 @@ void report_kill(witness_t *w, const og_kmsg_kill_t *k)
 }
 
 /* A number of its own for each finding; those of the log's records are far smaller, and the
- * state has room for 63 bits. */
-static uint64_t key_of(const og_finding_t *f)
+ * state has room for 63 bits. One that is found again has the same. Those that name nobody
+ * are counted from httpd's start on. */
+static uint64_t key_of(const witness_t *w, const og_finding_t *f)
 {
-    return 1ULL << 62 | (uint64_t)f->kind << 56 |
-           (((uint64_t)(uint32_t)f->death.pid << 32) ^ f->death.started_usec ^ f->kills ^
-            f->records << 16) >> 8;
+    uint64_t which = f->death.pid == 0
+                         ? w->task.began_usec << 8 | (f->number & 0xff)
+                         : ((uint64_t)(uint32_t)f->death.pid << 32 ^ f->death.started_usec) >> 8;
+
+    return 1ULL << 62 | (uint64_t)f->kind << 56 | (which & ((1ULL << 56) - 1));
 }
 
 static void tell_finding(server_rec *s, og_finding_kind_t kind, const char *line)
@@ -253,7 +262,7 @@ void report_finding(witness_t *w, const og_finding_t *f)
     static char line[OG_RENDER_LINE_MAX], event[OG_EVENT_LINE_MAX];
     static og_worker_t worker;
     char id[OG_EVENT_ID_MAX];
-    uint64_t key = key_of(f);
+    uint64_t key = key_of(w, f);
     og_case_t c = { .finding = f, .log = w->task.log != LOG_NONE, .late = !w->live,
                     .cgroup = w->counters.fd < 0 ? "" : w->cgroup.path,
                     .missed = og_ledger_missed(w->ledger) > 0 };

@@ -191,12 +191,14 @@ bool og_verdict_next(og_verdict_t *v, uint64_t usec, og_finding_t *out)
         out->kind = OG_FINDING_GAP;
         out->records = v->lost;
         out->kills = v->have_count ? v->lost_kills + v->excess : OG_VERDICT_UNKNOWN;
+        out->number = v->nameless++;
         v->lost = v->lost_kills = v->excess = 0;
         return true;
     }
     if (v->excess > 0 && v->lost == 0 && usec >= burial_due(v, 0)) {
         out->kind = OG_FINDING_UNATTRIBUTED;
         out->kills = v->excess;
+        out->number = v->nameless++;
         v->excess = 0;
         return true;
     }

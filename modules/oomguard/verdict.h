@@ -71,6 +71,7 @@ typedef struct {
     uint64_t kills;    /* of UNATTRIBUTED and GAP; UNKNOWN where nothing counts */
     uint64_t records;  /* of GAP: how many were lost, or UNKNOWN */
     bool gap;          /* of the others: some records of that time were lost */
+    uint64_t number;   /* of UNATTRIBUTED and GAP: how many there were before */
     uint32_t vanished; /* of COUNTED: how many could have been meant, this one included */
 } og_finding_t;
 
@@ -83,6 +84,7 @@ typedef struct {
     uint64_t buried_usec; /* when the latest death was that may explain one */
     uint64_t strays; /* logged without a cgroup: each may be one that was counted */
     uint64_t lost, lost_kills, lost_usec; /* records, kills among them, since when */
+    uint64_t nameless; /* findings that name nobody, so far */
     struct {
         int32_t pid;
         uint64_t usec, seq;

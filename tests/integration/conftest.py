@@ -18,6 +18,7 @@ def pytest_addoption(parser):
     parser.addoption("--build", default=os.environ.get("top_builddir"),
                      help="where the modules were built")
     parser.addoption("--storm", type=int, default=20, help="how many kills make a storm")
+    parser.addoption("--restarts", type=int, default=6, help="how many graceful ones in a row")
     parser.addoption("--keep", default=None, help="folder for the logs of failed tests")
 
 
@@ -69,6 +70,11 @@ def mpm(request):
 @pytest.fixture
 def storm(request):
     return request.config.getoption("--storm")
+
+
+@pytest.fixture
+def restarts(request):
+    return request.config.getoption("--restarts")
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)

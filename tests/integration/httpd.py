@@ -47,6 +47,25 @@ def two_workers(mpm):
             .replace("MinSpareThreads 4", "MinSpareThreads 8"))
 
 
+def many_workers(mpm, count):
+    """So many processes at once, each for a few requests."""
+    if mpm == "prefork":
+        return f"""StartServers {count}
+MinSpareServers {count}
+MaxSpareServers {count + 20}
+ServerLimit {2 * count}
+MaxRequestWorkers {2 * count}
+"""
+    return f"""StartServers {count}
+ServerLimit {3 * count}
+ThreadLimit 2
+ThreadsPerChild 2
+MinSpareThreads {2 * count}
+MaxSpareThreads {2 * count + 40}
+MaxRequestWorkers {4 * count}
+"""
+
+
 def start_behind(server, installation, command):
     """Starts it by a shell's command, of which "$@" is httpd with its arguments."""
     wrapper = f"{server.root}/wrapper"
@@ -195,7 +214,7 @@ def ipc_objects():
 
 # --- The kernel's log.
 
-Kill = namedtuple("Kill", "pid name cgroup text")
+Kill = namedtuple("Kill", "pid name cgroup text usec")
 
 
 class Kmsg:
@@ -217,16 +236,17 @@ class Kmsg:
             except BrokenPipeError:
                 continue
             head, _, text = record.partition(";")
-            if int(head.split(",")[0]) < 8:
-                self._take(text.split("\n")[0])
+            priority, _, usec = head.split(",")[:3]
+            if int(priority) < 8:
+                self._take(text.split("\n")[0], int(usec))
 
-    def _take(self, text):
+    def _take(self, text, usec):
         header = re.match(r"oom-kill:.*,task_memcg=([^,]*),task=|Task in (\S+) killed", text)
         killed = re.match(r".*?Killed process (\d+),? .*?\((.*?)\)", text)
         if header:
             self._cgroup = header[1] or header[2]
         elif killed:
-            self._kills.append(Kill(int(killed[1]), killed[2], self._cgroup, text))
+            self._kills.append(Kill(int(killed[1]), killed[2], self._cgroup, text, usec))
             self._cgroup = None
 
     def close(self):

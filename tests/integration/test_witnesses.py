@@ -26,6 +26,25 @@ def in_flight(server):
     return answer, int(re.search(rb"; pid (\d+),", answer.readline())[1])
 
 
+def noted(server, key):
+    """What the watcher's last note says of it."""
+    notes = {}
+    with open(f"{server.root}/oomguard.state") as f:
+        for note in f.read().split("mod_oomguard state ")[1:]:
+            notes[int(note.split()[1])] = re.search(rf"^{key} (\w+)$", note, re.M)[1]
+    return notes[max(notes)]
+
+
+def settled(server, pids, watch="auto"):
+    """Waits until whatever could still be told of the killed would have been."""
+    server.wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 30,
+                    "burials")
+    if watch != "kmsg":
+        server.wait_for(lambda: noted(server, "oom_kills") == str(server.cgroup.oom_kills()), 10,
+                        "the account of all kills")
+    time.sleep(0.8)  # the log is given half a second
+
+
 # --- The counter alone.
 
 def test_the_counter_is_enough(httpd, mpm):
@@ -148,4 +167,4 @@ def test_what_a_watcher_has_seen_is_not_forgotten(httpd):
     assert watcher(server) is None
     server.wait_for_error("OG0104", count=2, timeout=30)
     assert pids(server, "OG0104")[1] == kill.pid
-    time.sleep(4)  # what is unexplained would be told by now
+    settled(server, [kill.pid])

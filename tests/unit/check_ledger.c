@@ -284,6 +284,10 @@ START_TEST(keeps_what_was_seen)
         memset(&seen, 0, sizeof seen);
         og_ledger_seen(l, &seen);
         ck_assert_uint_eq(seen.resume_seq, i);
+        og_ledger_set_pending(l, i + 100);
+        og_ledger_seen(l, &seen);
+        ck_assert_uint_eq(seen.pending, i + 100);
+        ck_assert_uint_eq(seen.resume_seq, i);
         ck_assert_uint_eq(seen.verdict.count, 10 * i);
     }
 }

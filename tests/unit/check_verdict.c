@@ -292,6 +292,10 @@ START_TEST(another_counter)
     og_verdict_count(&v, 3, T);
     finds(T + OG_VERDICT_BURIAL_USEC, OG_FINDING_UNATTRIBUTED);
     ck_assert_uint_eq(f.kills, 1);
+    ck_assert_uint_eq(f.number, 0);
+    og_verdict_count(&v, 4, T);
+    finds(T + OG_VERDICT_BURIAL_USEC, OG_FINDING_UNATTRIBUTED);
+    ck_assert_uint_eq(f.number, 1);
 }
 END_TEST
 
