@@ -164,3 +164,9 @@ json_t *og_event_case(const og_case_t *c, const char *id, int64_t usec)
         add_worker(j, c->worker, f->death.ended_usec);
     return j;
 }
+
+json_t *og_event_start(void)
+{
+    used = 0;
+    return json_pack("{s:s}", "event", "start");
+}

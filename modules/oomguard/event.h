@@ -22,6 +22,7 @@ void og_event_arena(void);
 /* A new object, the caller's to give back by json_decref. usec is of the epoch. */
 json_t *og_event_kill(const og_report_t *r, const char *id, int64_t usec);
 json_t *og_event_case(const og_case_t *c, const char *id, int64_t usec);
+json_t *og_event_start(void);
 
 /* It as one line, without newline, NUL-terminated. Its length, or 0 if there was no room for
  * it, here or in the arena. */
