@@ -1,7 +1,9 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /* Whose kill it was, and the line about it in the error log. */
+#include "oomguard/entry.h"
 #include "oomguard/event.h"
 #include "oomguard/guard.h"
+#include "oomguard/post.h"
 #include "oomguard/procs.h"
 #include "oomguard/render.h"
 
@@ -142,6 +144,22 @@ static void name_event(const witness_t *w, uint64_t key, char id[OG_EVENT_ID_MAX
     snprintf(id, OG_EVENT_ID_MAX, "%.8s-%" APR_UINT64_T_FMT, w->note.boot_id, key);
 }
 
+static void post(witness_t *w, int level, const char *line, json_t *event)
+{
+    static og_entry_t entry;
+    int rc;
+
+    if (!conf_of(w->server)->journal)
+        return;
+    og_entry_make(&entry, level, line, event); /* httpd's levels are syslog's */
+    rc = og_post_send(OG_POST_SOCKET, entry.fields, entry.count);
+    if (rc != 0 && !w->unposted)
+        ap_log_error(APLOG_MARK, APLOG_ERR, -rc, w->server,
+                     "OG0314: the journal took no entry by " OG_POST_SOCKET "; what is missing "
+                     "there stands here, and this is said once until it works again");
+    w->unposted = rc != 0;
+}
+
 static void record(witness_t *w, const json_t *event)
 {
     static char line[OG_EVENT_LINE_MAX];
@@ -159,9 +177,22 @@ static void record(witness_t *w, const json_t *event)
     w->complained = rc != 0;
 }
 
-static void publish(witness_t *w, json_t *event)
+/* The history is last: what it has, no watcher tells again. An entry of the journal may so be
+ * there twice, and is not lost. */
+static void publish(witness_t *w, int level, const char *line, json_t *event)
 {
+    post(w, level, line, event);
     record(w, event);
+    json_decref(event);
+}
+
+void report_start(witness_t *w)
+{
+    char line[64];
+    json_t *event = og_event_start();
+
+    snprintf(line, sizeof line, "the watcher of httpd %d has begun", (int)w->task.master);
+    post(w, APLOG_INFO, line, event);
     json_decref(event);
 }
 
@@ -217,7 +248,7 @@ void report_kill(witness_t *w, const og_kmsg_kill_t *k)
         og_render_line(&r, line + len, sizeof line - len);
         ap_log_error(APLOG_MARK, tone->level, 0, w->server, "%s", line);
         if (tone == &ours)
-            publish(w, og_event_kill(&r, id, apr_time_now()));
+            publish(w, tone->level, line, og_event_kill(&r, id, apr_time_now()));
     }
     og_verdict_told(&w->seen.verdict, pid, where_of(w, k, r.role), k->seq, r.usec);
     if (w->seen.resume_seq <= k->seq)
@@ -269,7 +300,7 @@ void report_finding(witness_t *w, const og_finding_t *f)
         len = (size_t)snprintf(line, TAG_MAX, "%s", tone->tag);
         og_render_case(&c, line + len, sizeof line - len);
         ap_log_error(APLOG_MARK, tone->level, 0, w->server, "%s", line);
-        publish(w, og_event_case(&c, id, apr_time_now()));
+        publish(w, tone->level, line, og_event_case(&c, id, apr_time_now()));
     }
     end(w);
 }

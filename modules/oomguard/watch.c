@@ -376,6 +376,7 @@ void watch_forever(server_rec *s, const watch_task_t *task)
     if (getppid() != task->master)
         finish = 1;
     og_event_arena();
+    report_start(&self.w);
     og_reserve_make(&self.reserve);
     self.calm_msec = CALM_MSEC;
     while ((err = look()) == 0 && !finish) {
