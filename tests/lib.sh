@@ -54,19 +54,21 @@ packages_of () {
             redhat-rpm-config pkgconf-pkg-config jansson-devel zlib-devel curl util-linux tar ;;
     run-deb)
         # rotatelogs is in apache2-utils.
-        echo "$(packages_of demo deb)" apache2-utils check python3 python3-pytest valgrind libc6-dbg \
+        echo "$(packages_of demo deb)" apache2-utils check libsystemd-dev python3 python3-pytest valgrind libc6-dbg \
             procps xz-utils shellcheck mandoc ;;
     run-rpm)
-        echo "$(packages_of demo rpm)" check-devel python3 python3-pytest valgrind \
+        echo "$(packages_of demo rpm)" check-devel systemd-devel python3 python3-pytest valgrind \
             procps-ng xz libasan libubsan ShellCheck mandoc ;;
     fresh-deb)
         echo mmdebstrap ;;
     vm-deb)
         echo "$(packages_of demo deb)" xz-utils mmdebstrap qemu-system-x86 e2fsprogs fdisk ;;
     rpm-quick-deb)
-        echo rpm rpmlint cpio elfutils debugedit dwz libjansson-dev zlib1g-dev ;;
+        echo rpm rpmlint cpio elfutils debugedit dwz libjansson-dev zlib1g-dev \
+            libsystemd-dev ;;
     rpm-quick-rpm)
-        echo rpm-build rpmlint cpio systemd-rpm-macros jansson-devel zlib-devel ;;
+        echo rpm-build rpmlint cpio systemd-rpm-macros jansson-devel zlib-devel \
+            systemd-devel ;;
     rpm-deb)
         # What httpd is built with, and systemd for systemd-analyze.
         echo "$(packages_of rpm-quick deb)" dnf createrepo-c gnupg mmdebstrap iproute2 systemd \
@@ -205,7 +207,7 @@ build_recipe () (
         ! -path './mod_oom-*' -exec cksum {} + | sort
     apxs -q TARGET LIBEXECDIR 2>&1
     httpd_version 2>&1
-    for p in check jansson zlib; do
+    for p in check jansson zlib libsystemd; do
         ${PKG_CONFIG:-pkg-config} --modversion $p 2>&1
     done
     ${CC:-cc} --version 2>&1

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /* Directives, their defaults and merging, and -D DUMP_OOMGUARD. */
 #include "oomguard/guard.h"
+#include "oomguard/post.h"
 
 #include "apr_fnmatch.h"
 #include "apr_strings.h"
@@ -112,6 +113,19 @@ static const char *set_history(cmd_parms *cmd, void *dummy, const char *path)
     return NULL;
 }
 
+static const char *set_journal(cmd_parms *cmd, void *dummy, int on)
+{
+    const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    if (err != NULL)
+        return err;
+    if (on && !og_post_is_built())
+        return "OOMGuardJournal: write off, or build mod_oomguard where libsystemd is installed "
+               "with its headers (configure --with-systemd): this one was built without";
+    conf_of(cmd->server)->journal = on;
+    return NULL;
+}
+
 /* A pattern that no name can fit is a mistake. */
 static const char *bad_glob(apr_pool_t *p, const char *glob)
 {
@@ -184,6 +198,8 @@ const command_rec conf_commands[] = {
                   "for the next httpd"),
     AP_INIT_TAKE1("OOMGuardHistory", set_history, NULL, RSRC_CONF,
                   "a file, relative to ServerRoot, or off: a line of JSON for each event"),
+    AP_INIT_FLAG("OOMGuardJournal", set_journal, NULL, RSRC_CONF,
+                 "On or Off: an entry in systemd's journal for each event"),
     AP_INIT_TAKE_ARGV("OOMGuardScore", set_score, NULL, RSRC_CONF,
                       "master, worker, helper or process \"GLOB\", then absolute or relative, "
                       "then a value: oom_score_adj of those processes"),
@@ -213,6 +229,7 @@ void conf_dump(apr_pool_t *p, server_rec *s)
                     *c->state != '\0' ? ap_runtime_dir_relative(p, c->state) : "off");
     apr_file_printf(out, "  history: %s\n",
                     *c->history != '\0' ? ap_server_root_relative(p, c->history) : "off");
+    apr_file_printf(out, "  journal: %s\n", c->journal ? "on" : "off");
     dump_score(out, "master", c->master);
     dump_score(out, "worker", c->worker);
     dump_score(out, "helper", c->helper);

@@ -111,29 +111,29 @@ static int put(const char *s, size_t n, void *data)
 }
 
 /* An object that lacks something for want of room is none. */
-static size_t dump(json_t *j, char *buf, size_t size)
+size_t og_event_line(const json_t *event, char *buf, size_t size)
 {
     sink_t sink = { buf, size, 0 };
     bool whole = used < sizeof arena - ARENA_BYTES / 4 &&
-                 json_dump_callback(j, put, &sink, JSON_COMPACT) == 0;
+                 json_dump_callback(event, put, &sink, JSON_COMPACT) == 0;
 
-    json_decref(j);
-    used = 0;
     buf[whole ? sink.len : 0] = '\0';
     return whole ? sink.len : 0;
 }
 
-size_t og_event_kill(const og_report_t *r, const char *id, int64_t usec, char *buf, size_t size)
+json_t *og_event_kill(const og_report_t *r, const char *id, int64_t usec)
 {
     static const char *const roles[] = { "stranger", "neighbour", "master", "worker", "watcher",
                                          "former", "helper" };
-    json_t *j = og_json_kill(r->kill);
+    json_t *j;
 
+    used = 0;
+    j = og_json_kill(r->kill);
     add_common(j, "kill", id, usec, r->late, r->again);
     json_object_set_new(j, "role", json_string(roles[r->role]));
     if (r->worker != NULL)
         add_worker(j, r->worker, r->usec);
-    return dump(j, buf, size);
+    return j;
 }
 
 static json_t *number(uint64_t n)
@@ -141,13 +141,15 @@ static json_t *number(uint64_t n)
     return n == OG_VERDICT_UNKNOWN ? json_null() : json_integer((json_int_t)n);
 }
 
-size_t og_event_case(const og_case_t *c, const char *id, int64_t usec, char *buf, size_t size)
+json_t *og_event_case(const og_case_t *c, const char *id, int64_t usec)
 {
     static const char *const events[] = { "counted", "unattributed", "gap", "sigkill",
                                           "httpd-sigkill", "crash", "vanished" };
     const og_finding_t *f = c->finding;
-    json_t *j = json_object();
+    json_t *j;
 
+    used = 0;
+    j = json_object();
     add_common(j, events[f->kind], id, usec, c->late, c->again);
     if (f->death.pid != 0) {
         json_object_set_new(j, "role", json_string("worker"));
@@ -163,5 +165,11 @@ size_t og_event_case(const og_case_t *c, const char *id, int64_t usec, char *buf
         json_object_set_new(j, "kills", number(f->kills));
     if (c->worker != NULL)
         add_worker(j, c->worker, f->death.ended_usec);
-    return dump(j, buf, size);
+    return j;
+}
+
+json_t *og_event_start(void)
+{
+    used = 0;
+    return json_pack("{s:s}", "event", "start");
 }

@@ -1,10 +1,12 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
-/* What is told, as one line of JSON, for programs: see HISTORY in mod_oomguard(8). Whoever
- * calls this near an OOM has jansson take its memory from an arena: og_event_arena. */
+/* What is told, as JSON, for programs: see HISTORY FILE in mod_oomguard(8). Whoever calls this
+ * near an OOM has jansson take its memory from an arena: og_event_arena. */
 #ifndef OG_EVENT_H
 #define OG_EVENT_H
 
 #include "oomguard/render.h"
+
+#include <jansson.h>
 
 /* Enough for the longest line: a kill's paths, and the requests of one worker, every byte of
  * them escaped. */
@@ -14,12 +16,16 @@
 #define OG_EVENT_ID_MAX 64
 
 /* From now on jansson, in this process, takes its memory from one block that was taken here,
- * and each line begins with an empty one. */
+ * and each event begins with an empty one: the one before is gone then. */
 void og_event_arena(void);
 
-/* One object without newline, NUL-terminated. usec is of the epoch. Its length, or 0 if there
- * was no room for it. */
-size_t og_event_kill(const og_report_t *r, const char *id, int64_t usec, char *buf, size_t size);
-size_t og_event_case(const og_case_t *c, const char *id, int64_t usec, char *buf, size_t size);
+/* A new object, the caller's to give back by json_decref. usec is of the epoch. */
+json_t *og_event_kill(const og_report_t *r, const char *id, int64_t usec);
+json_t *og_event_case(const og_case_t *c, const char *id, int64_t usec);
+json_t *og_event_start(void);
+
+/* It as one line, without newline, NUL-terminated. Its length, or 0 if there was no room for
+ * it, here or in the arena. */
+size_t og_event_line(const json_t *event, char *buf, size_t size);
 
 #endif

@@ -40,6 +40,7 @@ typedef struct {
     unsigned watch;
     const char *state;   /* a path; "" is off */
     const char *history; /* likewise */
+    int journal;         /* is each event sent to systemd's journal? */
     og_score_t master, worker, helper;
     apr_array_header_t *processes; /* of process_rule_t, the last that fits counts */
 } guard_conf_t;
@@ -127,10 +128,14 @@ typedef struct {
     uint64_t doubt;  /* what the watcher before was telling when it died; 0: nothing */
     int live; /* all that happened before was once looked at: what comes now is new */
     int complained; /* of the history, since it last worked */
+    int unposted;   /* likewise of the journal */
 } witness_t;
 
 /* Notes what was seen, for the next watcher and the next httpd. */
 void report_note(witness_t *w);
+/* Says in the journal that watching begins: what is opened and loaded for that is there when
+ * memory is short, and a journal that can't be had is known from the start. */
+void report_start(witness_t *w);
 /* Tells of a kill in the log, unless it was told before. */
 void report_kill(witness_t *w, const og_kmsg_kill_t *k);
 void report_finding(witness_t *w, const og_finding_t *f);

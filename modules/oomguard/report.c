@@ -1,7 +1,9 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /* Whose kill it was, and the line about it in the error log. */
+#include "oomguard/entry.h"
 #include "oomguard/event.h"
 #include "oomguard/guard.h"
+#include "oomguard/post.h"
 #include "oomguard/procs.h"
 #include "oomguard/render.h"
 
@@ -148,19 +150,56 @@ static void name_event(const witness_t *w, uint64_t key, char id[OG_EVENT_ID_MAX
     snprintf(id, OG_EVENT_ID_MAX, "%.8s-%" APR_UINT64_T_FMT, w->note.boot_id, key);
 }
 
-/* event is as long as len says; one of no length found no room. */
-static void record(witness_t *w, const char *event, size_t len)
+static void post(witness_t *w, int level, const char *line, json_t *event)
 {
+    static og_entry_t entry;
+    int rc;
+
+    if (!conf_of(w->server)->journal)
+        return;
+    og_entry_make(&entry, level, line, event); /* httpd's levels are syslog's */
+    rc = og_post_send(OG_POST_SOCKET, entry.fields, entry.count);
+    if (rc != 0 && !w->unposted)
+        ap_log_error(APLOG_MARK, APLOG_ERR, -rc, w->server,
+                     "OG0314: the journal took no entry by " OG_POST_SOCKET "; what is missing "
+                     "there stands here, and this is said once until it works again");
+    w->unposted = rc != 0;
+}
+
+static void record(witness_t *w, const json_t *event)
+{
+    static char line[OG_EVENT_LINE_MAX];
+    size_t len;
     int rc;
 
     if (w->task.history->fd < 0)
         return;
-    rc = len > 0 ? og_history_append(w->task.history, event, len) : -E2BIG;
+    len = og_event_line(event, line, sizeof line);
+    rc = len > 0 ? og_history_append(w->task.history, line, len) : -E2BIG;
     if (rc != 0 && !w->complained)
         ap_log_error(APLOG_MARK, APLOG_ERR, -rc, w->server,
                      "OG0312: can't write to OOMGuardHistory (is the disk full?); what is missing "
                      "there stands here, and this is said once until it works again");
     w->complained = rc != 0;
+}
+
+/* The history is last: what it has, no watcher tells again. An entry of the journal may so be
+ * there twice, and is not lost. */
+static void publish(witness_t *w, int level, const char *line, json_t *event)
+{
+    post(w, level, line, event);
+    record(w, event);
+    json_decref(event);
+}
+
+void report_start(witness_t *w)
+{
+    char line[64];
+    json_t *event = og_event_start();
+
+    snprintf(line, sizeof line, "the watcher of httpd %d has begun", (int)w->task.master);
+    post(w, APLOG_INFO, line, event);
+    json_decref(event);
 }
 
 static og_where_t where_of(const witness_t *w, const og_kmsg_kill_t *k, og_role_t role)
@@ -171,26 +210,26 @@ static og_where_t where_of(const witness_t *w, const og_kmsg_kill_t *k, og_role_
     return role == OG_ROLE_STRANGER ? OG_WHERE_UNKNOWN : OG_WHERE_INSIDE;
 }
 
-static void tell_kill(server_rec *s, og_role_t role, const char *line)
-{
-    switch (role) {
-    case OG_ROLE_STRANGER:
-        ap_log_error(APLOG_MARK, APLOG_INFO, 0, s, "OG0103: not of this httpd: %s", line);
-        break;
-    case OG_ROLE_NEIGHBOUR:
-        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
-                     "OG0102: in httpd's memory cgroup, but not of this httpd: %s", line);
-        break;
-    default:
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "OG0101: %s", line);
-    }
-}
+/* What is told, at which level, and how it begins. */
+typedef struct {
+    int level;
+    const char *tag;
+} tone_t;
+
+#define TAG_MAX 64
+
+static const tone_t stranger = { APLOG_INFO, "OG0103: not of this httpd: " },
+                    neighbour = { APLOG_NOTICE, "OG0102: in httpd's memory cgroup, but not of "
+                                                "this httpd: " },
+                    ours = { APLOG_CRIT, "OG0101: " };
 
 void report_kill(witness_t *w, const og_kmsg_kill_t *k)
 {
-    static char line[OG_RENDER_LINE_MAX], event[OG_EVENT_LINE_MAX];
+    static char line[TAG_MAX + OG_RENDER_LINE_MAX];
     static og_worker_t worker;
+    const tone_t *tone;
     char id[OG_EVENT_ID_MAX];
+    size_t len;
     int how;
     og_report_t r = { .kill = k, .ppid = OG_KMSG_UNKNOWN, .late = !w->live };
     uint64_t slack = SLACK_USEC + (w->live ? 0 : k->usec / DRIFT_PARTS), seq;
@@ -208,10 +247,14 @@ void report_kill(witness_t *w, const og_kmsg_kill_t *k)
     how = begin(w, k->seq, id);
     r.again = how == TELL_AGAIN;
     if (how != TOLD) {
-        og_render_line(&r, line, sizeof line);
-        tell_kill(w->server, r.role, line);
-        if (r.role > OG_ROLE_NEIGHBOUR)
-            record(w, event, og_event_kill(&r, id, apr_time_now(), event, sizeof event));
+        tone = r.role == OG_ROLE_STRANGER    ? &stranger
+               : r.role == OG_ROLE_NEIGHBOUR ? &neighbour
+                                             : &ours;
+        len = (size_t)snprintf(line, TAG_MAX, "%s", tone->tag);
+        og_render_line(&r, line + len, sizeof line - len);
+        ap_log_error(APLOG_MARK, tone->level, 0, w->server, "%s", line);
+        if (tone == &ours)
+            publish(w, tone->level, line, og_event_kill(&r, id, apr_time_now()));
     }
     og_verdict_told(&w->seen.verdict, pid, where_of(w, k, r.role), k->seq, r.usec);
     if (w->seen.resume_seq <= k->seq)
@@ -231,37 +274,23 @@ static uint64_t key_of(const witness_t *w, const og_finding_t *f)
     return 1ULL << 62 | (uint64_t)f->kind << 56 | (which & ((1ULL << 56) - 1));
 }
 
-static void tell_finding(server_rec *s, og_finding_kind_t kind, const char *line)
-{
-    switch (kind) {
-    case OG_FINDING_COUNTED:
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "OG0104: %s", line);
-        break;
-    case OG_FINDING_UNATTRIBUTED:
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "OG0105: %s", line);
-        break;
-    case OG_FINDING_GAP:
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "OG0307: %s", line);
-        break;
-    case OG_FINDING_KILLED:
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "OG0106: %s", line);
-        break;
-    case OG_FINDING_SHOT:
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "OG0107: %s", line);
-        break;
-    case OG_FINDING_CRASHED:
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "OG0108: %s", line);
-        break;
-    case OG_FINDING_VANISHED:
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "OG0109: %s", line);
-    }
-}
+static const tone_t findings[] = {
+    [OG_FINDING_COUNTED] = { APLOG_CRIT, "OG0104: " },
+    [OG_FINDING_UNATTRIBUTED] = { APLOG_CRIT, "OG0105: " },
+    [OG_FINDING_GAP] = { APLOG_WARNING, "OG0307: " },
+    [OG_FINDING_KILLED] = { APLOG_WARNING, "OG0106: " },
+    [OG_FINDING_SHOT] = { APLOG_WARNING, "OG0107: " },
+    [OG_FINDING_CRASHED] = { APLOG_WARNING, "OG0108: " },
+    [OG_FINDING_VANISHED] = { APLOG_WARNING, "OG0109: " },
+};
 
 void report_finding(witness_t *w, const og_finding_t *f)
 {
-    static char line[OG_RENDER_LINE_MAX], event[OG_EVENT_LINE_MAX];
+    static char line[TAG_MAX + OG_RENDER_LINE_MAX];
     static og_worker_t worker;
+    const tone_t *tone = &findings[f->kind];
     char id[OG_EVENT_ID_MAX];
+    size_t len;
     uint64_t key = key_of(w, f);
     og_case_t c = { .finding = f, .log = w->task.log != LOG_NONE, .late = !w->live,
                     .cgroup = w->counters.fd < 0 ? "" : w->cgroup.path,
@@ -277,9 +306,10 @@ void report_finding(witness_t *w, const og_finding_t *f)
     how = begin(w, key, id);
     c.again = how == TELL_AGAIN;
     if (how != TOLD) {
-        og_render_case(&c, line, sizeof line);
-        tell_finding(w->server, f->kind, line);
-        record(w, event, og_event_case(&c, id, apr_time_now(), event, sizeof event));
+        len = (size_t)snprintf(line, TAG_MAX, "%s", tone->tag);
+        og_render_case(&c, line + len, sizeof line - len);
+        ap_log_error(APLOG_MARK, tone->level, 0, w->server, "%s", line);
+        publish(w, tone->level, line, og_event_case(&c, id, apr_time_now()));
     }
     end(w);
 }

@@ -463,6 +463,7 @@ void watch_forever(server_rec *s, const watch_task_t *task)
     if (getppid() != task->master)
         finish = 1;
     og_event_arena();
+    report_start(&self.w);
     og_reserve_make(&self.reserve);
     self.calm_msec = CALM_MSEC;
     report_note(&self.w); /* and once more below: both copies of it have their memory then */

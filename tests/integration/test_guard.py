@@ -496,6 +496,8 @@ def test_a_worker_that_lost_its_slot_is_a_worker_still(httpd):
     ("OOMGuardScore process php absolute", '"absolute" is no score'),
     ("<VirtualHost *>\nOOMGuardScore worker 5\n</VirtualHost>", "OOMGuardScore"),
     ("<VirtualHost *>\nOOMGuardWatch off\n</VirtualHost>", "OOMGuardWatch"),
+    ("OOMGuardJournal journal", "OOMGuardJournal must be On or Off"),
+    ("<VirtualHost *>\nOOMGuardJournal Off\n</VirtualHost>", "OOMGuardJournal"),
     ("<Location />\nOOMGuard Off\n</Location>", "OOMGuard not allowed"),
 ])
 def test_a_wrong_directive_stops_httpd_and_says_what_to_write(httpd_unaudited, conf, says):
@@ -511,7 +513,7 @@ def test_what_is_in_force_is_dumped(httpd_unaudited):
     status, said = server.run("-t", "-D", "DUMP_OOMGUARD")
     assert status == 0, said
     assert "OOM guard: on\n  watches: auto\n" in said
-    assert "  score of master: relative -900\n" in said
+    assert "  journal: off\n  score of master: relative -900\n" in said
     assert '  score of process "php*": absolute 7\n' in said
     assert "requests of q.example" in said
 

@@ -19,6 +19,7 @@ from test_witnesses import in_flight, noted, settled
 WORKERS = 60
 
 HISTORY = "OOMGuardHistory history\n"
+JOURNAL = "OOMGuardJournal On\n"
 
 
 def history(server):
@@ -29,6 +30,12 @@ def history(server):
 def wait_for_events(server, count, timeout=10):
     server.wait_for(lambda: len(history(server)) >= count, timeout, f"{count} events")
     return history(server)
+
+
+def takes_a_journal(server):
+    """Was the module built with libsystemd?"""
+    with open(f"{server.inst.build}/.libs/mod_oomguard.so", "rb") as f:
+        return b"libsystemd.so" in f.read()
 
 
 # --- The history.
@@ -121,6 +128,35 @@ def test_a_history_that_is_no_file(httpd, make):
     server.expect("OG0101")
     eat(server)
     told(server)
+
+
+# --- The journal. That entries arrive is seen in the guests of tests/vm.
+
+@pytest.mark.any_mpm
+def test_no_journal_where_it_was_built_without(httpd_unaudited):
+    server = httpd_unaudited(start=False, conf=JOURNAL)
+    if takes_a_journal(server):
+        pytest.skip("it was built with libsystemd")
+    status, said = server.run("-t")
+    assert status != 0 and "OOMGuardJournal: write off" in said
+
+
+@pytest.mark.any_mpm
+@pytest.mark.skipif(os.path.exists("/run/systemd/journal/socket"), reason="there is a journal")
+def test_a_journal_that_is_not_there(httpd):
+    server = httpd(start=False)
+    if not takes_a_journal(server):
+        pytest.skip("it was built without libsystemd")
+    server.write_conf(JOURNAL + HISTORY)
+    assert "journal: on" in server.run("-t", "-D", "DUMP_OOMGUARD")[1]
+    server.start()
+    (line,) = server.wait_for_error("OG0314")
+    assert line.level == "error"
+    server.expect("OG0314", times=1)
+    server.expect("OG0101")
+    kill = eat(server)
+    told(server)
+    assert [e["pid"] for e in wait_for_events(server, 1)] == [kill.pid]
 
 
 # --- The state.

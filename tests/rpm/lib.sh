@@ -82,11 +82,11 @@ right_files () {
     same "$TMP/expected" "$TMP/files"
 }
 
-# $2 wants httpd's module interface and the C library, what oomreport is linked with, and
-# nothing else; nor would it like to.
+# $2 wants httpd's module interface and the C library, what oomreport is linked with, the
+# journal, and nothing else; nor would it like to.
 right_requires () {
     libs='libc|ld-linux[a-z0-9-]*'
-    [ "$2" != mod_oomguard ] || libs="$libs|libjansson|libz"
+    [ "$2" != mod_oomguard ] || libs="$libs|libjansson|libz|libsystemd"
     rpm -qp --requires "$(rpm_of "$1" "$2")" | sort -u \
         | grep -vE "^(rpmlib|config|rtld)\(|^($libs)\.so" >"$TMP/requires"
     rpm --eval 'httpd-mmn = %{_httpd_mmn}' >"$TMP/expected"

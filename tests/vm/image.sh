@@ -6,7 +6,8 @@
 # What the guest runs, and what the suite is built with in a chroot of the same root. No udev
 # and no D-Bus: systemctl reaches systemd by its private socket, and devtmpfs has the devices.
 GUEST_PACKAGES=systemd,systemd-sysv,apache2,libapache2-mod-wsgi-py3,curl,procps,util-linux
-BUILD_PACKAGES=apache2-dev,gcc,libc6-dev,make,pkg-config,check,libjansson-dev,zlib1g-dev,xz-utils
+BUILD_PACKAGES=apache2-dev,gcc,libc6-dev,make,pkg-config,check,libjansson-dev,libsystemd-dev,\
+zlib1g-dev,xz-utils
 
 # What the kernel knows the root by: root=PARTUUID=$ROOT_DISK_ID-01.
 ROOT_DISK_ID=6f6f6d21
