@@ -266,23 +266,37 @@ def test_a_storm(httpd, mpm, storm, watch):
 BURST_MIB = 256
 HELD_MIB = 90
 
+# Several, for the kernel makes each of them wait a while before it kills. All hold what they
+# have until the last one has enough.
+EATERS = 8
 EATER = f"""
-eaten = [b"x" * (1 << 20) for _ in range({BURST_MIB} - 40)]
+import os
+enough, told = os.pipe()
+end, never = os.pipe()
+for _ in range({EATERS}):
+    if os.fork() == 0:
+        os.close(never)
+        eaten = [b"x" * (1 << 20) for _ in range(({BURST_MIB} - 40) // {EATERS})]
+        os.write(told, b".")
+        os.read(end, 1)
+        os._exit(0)
+os.close(told)
+for _ in range({EATERS}):
+    assert os.read(enough, 1)
 """
 
 
 def burst(server):
-    """All workers hold some memory and sleep; then another process, which the kernel spares,
-    needs nearly all there is, and ends: one worker after the other is killed for it."""
+    """All workers hold some memory and sleep; then others, which the kernel spares, need nearly
+    all there is, and end: one worker after the other is killed for it."""
     count = WORKERS if server.mpm == "prefork" else 2 * WORKERS
     path = f"/oom?size={HELD_MIB * 1024 // count}K&hold=60"
     visits = [server.open(path, timeout=30) for _ in range(count)]
     for visit in visits:
         visit.readline()
     eater = run_in(server, sys.executable, "-S", "-c", EATER, score=0)
-    while eater.poll() is None:
-        server.kernel_kills()  # read before it is overwritten
-        time.sleep(0.01)
+    # The log is read before it is overwritten.
+    server.wait_for(lambda: server.kernel_kills() and eater.poll() is not None, 60, "the eaters")
     assert eater.returncode == 0
     for visit in visits:
         visit.close()
