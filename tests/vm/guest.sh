@@ -153,10 +153,10 @@ visit () {
     esac
 }
 
-# eat MIB: a worker, $eater, eats so much and keeps it for whoever has it do so, $visitor.
+# eat MIB: a worker, $eater, eats so much and keeps it as long as it lives, for $visitor.
 eat () {
     rm -f /run/eaten
-    curl -s -N -m 300 -o /run/eaten "http://127.0.0.1/oom?size=$1M&hold=300" &
+    curl -s -N -m 300 -o /run/eaten "http://127.0.0.1/oom?size=$1M&hold=300&leak=1" &
     visitor=$!
     eventually grep -qs "^allocated $1.0 MiB" /run/eaten
     eater=$(sed -n 's/^plan: .* pid \([0-9]*\),.*/\1/p' /run/eaten)
