@@ -1,5 +1,5 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034 # the cases use what is set here
 # Runs in the guest, as root and as a service of its own; what it prints goes to the host (TAP).
 # The suite is installed here as its README says, and each case starts from the service as the
 # distribution ships it.
@@ -108,7 +108,7 @@ start () {
     systemctl daemon-reload
     systemctl restart $SERVICE
     eventually serves
-    master=$(show MainPID)
+    master=$(cat /run/apache2/apache2.pid)
 }
 
 show () {
@@ -119,8 +119,17 @@ shows () {
     [ "$(show "$1")" = "$2" ]
 }
 
+# The pid of a worker; the oldest is their master, and the youngest may not have begun yet.
+worker () {
+    pgrep -x apache2 | sed -n 2p
+}
+
+# The status of an answer, or 000. Without curl, whose libraries take half a second to load here.
 get () {
-    curl -s -m 20 -o /dev/null -w '%{http_code}' "http://127.0.0.1$1"
+    # shellcheck disable=SC2016 # for the inner shell
+    timeout 20 bash -c 'exec 3<>/dev/tcp/127.0.0.1/80 || exit
+        printf "GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n" "$0" >&3
+        read -r _ code _ <&3 && echo "$code"' "$1" 2>/dev/null || echo 000
 }
 
 serves () {
@@ -142,6 +151,37 @@ visit () {
     18 | 52 | 56) return 0 ;; # cut off; nothing at all; reset
     *) return 1 ;;
     esac
+}
+
+# eat MIB: a worker, $eater, eats so much and keeps it as long as it lives, for $visitor.
+eat () {
+    rm -f /run/eaten
+    curl -s -N -m 300 -o /run/eaten "http://127.0.0.1/oom?size=$1M&hold=300&leak=1" &
+    visitor=$!
+    eventually grep -qs "^allocated $1.0 MiB" /run/eaten
+    eater=$(sed -n 's/^plan: .* pid \([0-9]*\),.*/\1/p' /run/eaten)
+}
+
+# starve: the eater is killed, for somebody whom the kernel spares asks for what is left.
+starve () {
+    # shellcheck disable=SC2016 # for the inner shell
+    sh -c 'echo $$ >"$0/cgroup.procs"
+        exec dd if=/dev/zero of=/dev/null bs=40M count=1 status=none' $CGROUP
+    wait "$visitor"
+}
+
+# stick: a worker, $stuck, is in a request that nothing ends but SIGKILL. It takes stuck_conf.
+stick () {
+    rm -f /run/stuck
+    curl -s -N -m 300 -o /run/stuck http://127.0.0.1/stuck &
+    visitor=$!
+    eventually test -s /run/stuck
+    read -r stuck </run/stuck
+}
+
+stuck_conf () {
+    echo 'LoadModule stuck_module /usr/lib/apache2/modules/mod_stuck.so'
+    printf '<Location /stuck>\nSetHandler stuck\n</Location>\n'
 }
 
 # --- Witnesses.
@@ -183,6 +223,19 @@ all_told () {
     told_pids '' | sort -u >/run/told
     [ -s /run/killed ] && cmp -s /run/killed /run/told \
         && [ -z "$(told_pids -v 'perhaps told before' | sort | uniq -d)" ]
+}
+
+# One OOM kill, told by this tag, and nothing else of it: if the guard had a kill left that is
+# counted and not told, it would take the next worker that is gone for it.
+tells_once () {
+    check "$1: the visit to /oom breaks off" visit ""
+    check "$1: the guard tells of it, and names the request" \
+        eventually grep -q "$2: the kernel killed worker .*request \"GET\" \"/oom\"" $LOG
+    eventually serves
+    kill -9 "$(worker)"
+    check "$1: and of a kill -9 that it is none" eventually said OG0106 1
+    check "$1: of each once" test "$(grep -c 'OG01[0-9]*: ' $LOG)" = 2
+    check "$1: the next request is served" eventually serves
 }
 
 # What systemd says of the service since it was started last.

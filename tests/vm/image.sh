@@ -48,9 +48,14 @@ image_make () {
 # is made, and no module is needed.
 image_root () {
     export IMAGE
+    # Debian 11 has none.
+    case $1 in
+    bullseye) oomd='' ;;
+    *) oomd=,systemd-oomd ;;
+    esac
     # shellcheck disable=SC2016 # for the hook's shell
     bare_debian "$IMAGE/root" "$1" "deb $archive $1 main" \
-        --include="$GUEST_PACKAGES,$BUILD_PACKAGES" \
+        --include="$GUEST_PACKAGES,$BUILD_PACKAGES$oomd" \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
         --customize-hook='set -e; export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"; cd "$1/tmp"
             apt-get -q download "$(apt-cache depends linux-image-cloud-amd64 \
@@ -73,6 +78,8 @@ image_configure () (
         apache-htcacheclean.service logrotate.timer; do
         ln -sf /dev/null "etc/systemd/system/$unit"
     done
+    # It runs only where a case wants it.
+    rm -f etc/systemd/system/*/systemd-oomd.*
     mkdir -p etc/systemd/journald.conf.d mnt build \
         && printf '[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\n' \
             >etc/systemd/journald.conf.d/guest.conf || exit 1

@@ -4,8 +4,8 @@
 # a user would unpack. Sourced by tests/vm/run, after image.sh.
 
 # suite_make NAME: sets SUITE, a folder with suite.tar, which is what "make install" installs in
-# $IMAGE, from the tarball in $BUILD/werror. Made again when a source has changed; a second build
-# finds the first one's objects.
+# $IMAGE, and a module for the cases, from the tarball in $BUILD/werror. Made again when a source
+# has changed; a second build finds the first one's objects.
 suite_make () {
     SUITE=$BUILD/vm-$1
     if [ "$IMAGE" != "$(cat "$SUITE/image" 2>/dev/null)" ]; then
@@ -13,7 +13,10 @@ suite_make () {
         mkdir "$SUITE" "$SUITE/objects" && echo "$IMAGE" >"$SUITE/image" || return 1
     fi
     # All sources but those that are only used outside of the chroot.
-    sum=$(cd "$SRC" && grep -vE '^(README|NEWS|rpm/|tests/(bench|integration|rpm|vm)/)' "$BUILD/files" | tr '\n' '\0' | xargs -0 cksum | cksum)
+    sum=$(cd "$SRC" && {
+        grep -vE '^(README|NEWS|rpm/|tests/(bench|integration|rpm|vm)/)' "$BUILD/files"
+        printf '%s\n' tests/integration/mod_stuck.c tests/vm/suite.sh
+    } | tr '\n' '\0' | xargs -0 cksum | cksum)
     [ "$sum" != "$(cat "$SUITE/made" 2>/dev/null)" ] || return 0
     rm -rf "$SUITE/made" "$SUITE/src" "$SUITE/root"
     mkdir "$SUITE/src" \
@@ -29,7 +32,11 @@ suite_make () {
             [ -f Makefile ] || ../src/configure -q -C --enable-werror
             make -s -j $2
             make -s -j $2 check || { cat test-suite.log; exit 1; }
-            make -s install DESTDIR=/build/root"
+            make -s install DESTDIR=/build/root
+            mkdir -p stuck && cd stuck
+            cp ../../src/tests/integration/mod_stuck.c .
+            apxs -c mod_stuck.c
+            install -m 644 .libs/mod_stuck.so /build/root\$(apxs -q LIBEXECDIR)"
         ' "$SUITE" "$IMAGE/root" "$(nproc)" || return 1
     tar -C "$SUITE/root" -cf "$SUITE/suite.tar" . && echo "$sum" >"$SUITE/made"
 }
