@@ -119,9 +119,10 @@ shows () {
     [ "$(show "$1")" = "$2" ]
 }
 
-# The pid of a worker; the oldest is their master, and the youngest may not have begun yet.
+# The pid of a worker that lives: the oldest is their master, the youngest may not have begun yet,
+# and the killed may not be gone yet.
 worker () {
-    pgrep -x apache2 | sed -n 2p
+    pgrep -x apache2 | sed 1d | grep -vxF "$(killed)" | head -n 1
 }
 
 # The status of an answer, or 000. Without curl, whose libraries take half a second to load here.
