@@ -41,7 +41,7 @@ typedef struct {
                                          * in another boot */
     bool clean;                         /* httpd stopped as it should */
     int32_t master;                     /* its pid */
-    uint64_t master_started_usec;       /* as in og_procs_stat_t */
+    uint64_t master_started_usec;       /* of CLOCK_MONOTONIC */
     uint64_t resume_seq;                /* of the kernel's log, from which to read on */
     uint64_t pending_seq;               /* of the record about which a line is being written;
                                          * 0: none */

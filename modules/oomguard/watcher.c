@@ -3,6 +3,7 @@
  * one there when the old one dies, and ends it when the configuration goes. */
 #include "oomguard/guard.h"
 #include "oomguard/kmsg.h"
+#include "oomguard/oomd.h"
 #include "oomguard/ring.h"
 
 #include "ap_mpm.h"
@@ -271,6 +272,22 @@ static apr_status_t stop_cleanup(void *data)
     return APR_SUCCESS;
 }
 
+static void tell_of_former(server_rec *s, const og_state_t *last)
+{
+    char said[256];
+
+    if (og_oomd_has_killed(last->master_started_usec, said, sizeof said))
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
+                     "OG0111: systemd-oomd killed the httpd before this one, master %d, and all of "
+                     "its unit; systemd says: \"%s\"; which request it was nobody knows; memory or "
+                     "swap was short for longer than oomd.conf(5) allows", (int)last->master, said);
+    else
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                     "OG0110: the httpd before this one, master %d, did not stop: it was killed, "
+                     "or crashed; if it was the OOM killer, the kernel's log tells, and a line "
+                     "follows", (int)last->master);
+}
+
 /* What the httpd before this one has seen, if the machine was not booted since. */
 static void recall(server_rec *s, og_state_t *last)
 {
@@ -292,13 +309,11 @@ static void recall(server_rec *s, og_state_t *last)
     og_ledger_set_seen(ledger, &seen);
     watch.former = last->master;
     if (!last->clean)
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
-                     "OG0110: the httpd before this one, master %d, did not stop: it was killed, "
-                     "or crashed; if it was the OOM killer, the kernel's log tells, and a line "
-                     "follows", (int)last->master);
+        tell_of_former(s, last);
     /* Should this one be killed before its watcher writes. */
     last->clean = false;
     last->master = (int32_t)watch.master;
+    last->master_started_usec = parent_retained()->began_usec;
     og_state_save(&watch.state, last);
 }
 
