@@ -226,12 +226,17 @@ all_told () {
         && [ -z "$(told_pids -v 'perhaps told before' | sort | uniq -d)" ]
 }
 
-# One OOM kill, told by this tag, and nothing else of it: if the guard had a kill left that is
-# counted and not told, it would take the next worker that is gone for it.
-tells_once () {
+# tells WHAT TAG: one OOM kill, told so.
+tells () {
     check "$1: the visit to /oom breaks off" visit ""
     check "$1: the guard tells of it, and names the request" \
         eventually grep -q "$2: the kernel killed worker .*request \"GET\" \"/oom\"" $LOG
+}
+
+# And nothing else of it: if the guard had a kill left that is counted and not told, it would take
+# the next worker that is gone for it.
+tells_once () {
+    tells "$1" "$2"
     eventually serves
     kill -9 "$(worker)"
     check "$1: and of a kill -9 that it is none" eventually said OG0106 1
