@@ -143,7 +143,7 @@ int og_ring_read(og_ring_t *r, uint64_t from)
         enough = !any || first.usec + DISORDER_USEC < (from & (OG_RING_PLACE - 1)) >> PLACE_SHIFT;
         size *= 2;
     } while (!enough && size / 2 < r->size);
-    return any && first.seq > from ? -ENODATA : 0;
+    return any && first.seq > from && from > OG_RING_PLACE ? -ENODATA : 0;
 }
 
 int og_ring_open(og_ring_t *r)

@@ -37,8 +37,8 @@ int og_ring_probe(void);
 /* Has all the memory there that reading will ever take. 0 or -errno. */
 int og_ring_open(og_ring_t *r);
 
-/* Reads the log anew, at least from the place from on (UINT64_MAX: its end), where it still
- * goes back so far. 0; -ENODATA if it does not, and records were lost before the first that
+/* Reads the log anew, at least from the place from on (OG_RING_PLACE: all that is there;
+ * UINT64_MAX: its end), where it still goes back so far. 0; -ENODATA if it does not, and records were lost before the first that
  * og_ring_next will give; -errno of syslog(2), and then there is nothing to be taken. */
 int og_ring_read(og_ring_t *r, uint64_t from);
 

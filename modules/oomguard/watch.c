@@ -245,20 +245,25 @@ static int drain_device(int fd)
 
 static int drain_ring(void)
 {
-    int known = self.next >= OG_RING_PLACE, rc;
+    bool known = self.next >= OG_RING_PLACE;
     og_kmsg_record_t rec;
+    int rc;
 
     rc = og_ring_read(&self.ring, known ? self.next : UINT64_MAX);
     if (rc == -ENODATA)
         skip_gap(OG_VERDICT_UNKNOWN);
     else if (rc != 0)
         return -rc;
+    if (!known)
+        self.next = OG_RING_PLACE;
     while (og_ring_next(&self.ring, &rec)) {
         if (known && rec.seq >= self.next)
             take(&rec);
         else if (!known) /* what was there before httpd started is not ours */
-            self.w.seen.resume_seq = self.next = rec.seq + 1;
+            self.next = rec.seq + 1;
     }
+    if (!known)
+        self.w.seen.resume_seq = self.next;
     return 0;
 }
 
