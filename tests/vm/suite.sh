@@ -35,7 +35,7 @@ suite_make () {
             make -s install DESTDIR=/build/root
             mkdir -p stuck && cd stuck
             cp ../../src/tests/integration/mod_stuck.c .
-            apxs -c mod_stuck.c
+            apxs -c mod_stuck.c >/dev/null
             install -m 644 .libs/mod_stuck.so /build/root\$(apxs -q LIBEXECDIR)"
         ' "$SUITE" "$IMAGE/root" "$(nproc)" || return 1
     tar -C "$SUITE/root" -cf "$SUITE/suite.tar" . && echo "$sum" >"$SUITE/made"
