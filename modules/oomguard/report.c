@@ -231,11 +231,14 @@ void report_kill(witness_t *w, const og_kmsg_kill_t *k)
     char id[OG_EVENT_ID_MAX];
     size_t len;
     int how;
-    og_report_t r = { .kill = k, .ppid = OG_KMSG_UNKNOWN, .late = !w->live };
-    uint64_t slack = SLACK_USEC + (w->live ? 0 : k->usec / DRIFT_PARTS), seq;
+    og_report_t r = { .kill = k, .ppid = OG_KMSG_UNKNOWN };
+    uint64_t now = parent_now(), drift = k->usec / DRIFT_PARTS, slack, seq;
     pid_t pid = k->pid;
 
-    r.usec = w->live ? parent_now() : k->usec;
+    /* A watcher that was there and did not run for so long did not watch either. */
+    r.late = !w->live || now > k->usec + SLACK_USEC + drift;
+    r.usec = r.late ? k->usec : now;
+    slack = SLACK_USEC + (r.late ? drift : 0);
     r.missed = og_ledger_missed(w->ledger) > 0;
     r.role = role_of(w, k, r.usec, slack, &worker, &r);
     if (r.worker != NULL) {

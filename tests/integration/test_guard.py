@@ -310,6 +310,20 @@ def test_a_kill_while_nobody_watches_is_told_later(httpd):
     assert "read late" not in line_of(server, eat(server)).text
 
 
+@pytest.mark.any_mpm
+def test_a_watcher_that_did_not_run_knows_the_request(httpd):
+    server = httpd()
+    server.expect("OG0101")
+    pid = watcher(server)
+    os.kill(pid, signal.SIGSTOP)
+    kill = eat(server)
+    time.sleep(6)  # by now the dead is another's predecessor
+    os.kill(pid, signal.SIGCONT)
+    line = line_of(server, kill)
+    assert f"worker {kill.pid} " in line.text and '"GET" "/oom"' in line.text
+    assert line.text.endswith("; read late, while nobody watched")
+
+
 def test_one_watcher_after_restarts(httpd):
     """Of many restarts, see test_restarts.py."""
     server = httpd()
