@@ -206,6 +206,7 @@ def test_what_was_not_told_to_the_end(httpd, installation):
     os.kill(victim, signal.SIGKILL)
     server.wait_for(lambda: noted(server, "pending_seq") != "0", what="a note before the line")
     os.kill(first, signal.SIGKILL)
+    server.wait_for(lambda: harness.process(first) is None, what="its end")
     os.kill(logger, signal.SIGCONT)
     server.graceful()
     server.wait_for_error("OG0106")
