@@ -182,6 +182,11 @@ def test_no_state(httpd):
 
 # --- A watcher that dies over its words.
 
+def stopped(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return f.read().rpartition(")")[2].split()[0] == "T"
+
+
 @pytest.mark.any_mpm
 def test_what_was_not_told_to_the_end(httpd, installation):
     """The error log takes no more, and the watcher is killed while it waits."""
@@ -194,6 +199,7 @@ def test_what_was_not_told_to_the_end(httpd, installation):
     logger = next(p.pid for p in server.children() if p.name == "rotatelogs")
     first = watcher(server)
     os.kill(logger, signal.SIGSTOP)
+    server.wait_for(lambda: stopped(logger), what="a logger that reads no more")
     pipe = os.open(f"/proc/{first}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
     for lot in (4096, 1):
         try:
