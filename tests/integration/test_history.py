@@ -218,6 +218,11 @@ def test_no_state(httpd):
 
 # --- A watcher that dies over its words.
 
+def stopped(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        return f.read().rpartition(")")[2].split()[0] == "T"
+
+
 @pytest.mark.any_mpm
 def test_what_was_not_told_to_the_end(httpd, installation):
     """The error log takes no more, and the watcher is killed while it waits."""
@@ -230,6 +235,7 @@ def test_what_was_not_told_to_the_end(httpd, installation):
     logger = next(p.pid for p in server.children() if p.name == "rotatelogs")
     first = watcher(server)
     os.kill(logger, signal.SIGSTOP)
+    server.wait_for(lambda: stopped(logger), what="a logger that reads no more")
     pipe = os.open(f"/proc/{first}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
     for lot in (4096, 1):
         try:
@@ -242,6 +248,7 @@ def test_what_was_not_told_to_the_end(httpd, installation):
     os.kill(victim, signal.SIGKILL)
     server.wait_for(lambda: noted(server, "pending_seq") != "0", what="a note before the line")
     os.kill(first, signal.SIGKILL)
+    server.wait_for(lambda: harness.process(first) is None, what="its end")
     os.kill(logger, signal.SIGCONT)
     server.graceful()
     server.wait_for_error("OG0106")
