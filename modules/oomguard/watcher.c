@@ -93,7 +93,7 @@ static int open_device(void)
     og_ledger_t *ledger = parent_retained()->ledger;
     int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     char buf[OG_KMSG_RECORD_MAX];
-    og_seen_t seen;
+    static og_seen_t seen; /* large for a stack */
 
     /* Some let it be opened and refuse to read. */
     if (fd >= 0 &&
@@ -294,7 +294,7 @@ static void recall(server_rec *s, og_state_t *last)
     og_ledger_t *ledger = parent_retained()->ledger;
     char boot_id[OG_STATE_BOOT_ID_MAX];
     og_cgroup_t cg;
-    og_seen_t seen;
+    static og_seen_t seen; /* large for a stack */
     struct stat st;
 
     if (og_state_boot_id("/proc", boot_id) != 0 || strcmp(boot_id, last->boot_id) != 0)
