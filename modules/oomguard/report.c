@@ -223,6 +223,17 @@ static const tone_t stranger = { APLOG_INFO, "OG0103: not of this httpd: " },
                                                 "this httpd: " },
                     ours = { APLOG_CRIT, "OG0101: " };
 
+/* A watcher that was there, and did not run for long, did not watch either: the dead worker is
+ * where the record says, and not where a new one's would be. */
+static bool is_late(const witness_t *w, const og_kmsg_kill_t *k, uint64_t now, uint64_t drift,
+                    og_worker_t *worker)
+{
+    return now > k->usec + SLACK_USEC &&
+           !og_ledger_worker(w->ledger, k->pid, k->invoked_pid, now, SLACK_USEC, worker) &&
+           og_ledger_worker(w->ledger, k->pid, k->invoked_pid, k->usec, SLACK_USEC + drift,
+                            worker);
+}
+
 void report_kill(witness_t *w, const og_kmsg_kill_t *k)
 {
     static char line[TAG_MAX + OG_RENDER_LINE_MAX];
@@ -235,8 +246,7 @@ void report_kill(witness_t *w, const og_kmsg_kill_t *k)
     uint64_t now = parent_now(), drift = k->usec / DRIFT_PARTS, slack, seq;
     pid_t pid = k->pid;
 
-    /* A watcher that was there and did not run for so long did not watch either. */
-    r.late = !w->live || now > k->usec + SLACK_USEC + drift;
+    r.late = !w->live || is_late(w, k, now, drift, &worker);
     r.usec = r.late ? k->usec : now;
     slack = SLACK_USEC + (r.late ? drift : 0);
     r.missed = og_ledger_missed(w->ledger) > 0;

@@ -46,7 +46,7 @@ if [ -x /lib/systemd/systemd-oomd ]; then
     check "systemd-oomd: the kernel has killed nobody" test "$(kills)" = 0
     start
     check "systemd-oomd: the next httpd names it" \
-        grep -q "OG0111: systemd-oomd killed .*, master $killed, .*\"systemd-oomd killed " $LOG
+        grep -q "OG0111: systemd-oomd killed .*, master $killed, .*\".*systemd-oomd killed " $LOG
     check "systemd-oomd: and nothing else" test "$(grep -c 'OG01[0-9]*: ' $LOG)" = 1
     check "systemd-oomd: the next request is served" serves
     systemctl stop systemd-oomd.service systemd-oomd.socket

@@ -17,7 +17,8 @@ eater_is_killed () {
 # The kill of $eater is told by its pid and with what else is asked for; and each kill once, for the
 # kernel does not always wait until the first has given its memory back.
 is_told () {
-    eventually grep -q "OG0101: the kernel killed [a-z]* $eater \"apache2\".*$1" $LOG && all_told
+    eventually grep -q "OG0101: the kernel killed [a-z]* $eater \"apache2\".*$1" $LOG \
+        && eventually all_told # if the master had to go as well, by the next httpd
 }
 
 # So that systemd leaves to die whom it is told to.
