@@ -307,8 +307,11 @@ size_t og_render_case(const og_case_t *c, char *buf, size_t size)
         break;
     case OG_FINDING_VANISHED:
         who(&s, c);
-        say(&s, " vanished, and whether by the OOM killer can't be said: neither the kernel's "
-                "log nor its counter can be read");
+        say(&s, " vanished, and whether by the OOM killer can't be said: ");
+        if (f->owed > 0)
+            say(&s, "it may be one of those that were told without a name");
+        else
+            say(&s, "neither the kernel's log nor its counter can be read");
     }
     if (c->worker != NULL)
         request(&s, c->worker, NULL, f->death.ended_usec, c->missed);

@@ -132,6 +132,23 @@ static uint64_t burial_due(const og_verdict_t *v, uint64_t since)
     return since + OG_VERDICT_BURIAL_USEC;
 }
 
+/* Kills that were told without a name, and whose victim may still be buried. */
+static uint64_t owed(const og_verdict_t *v, uint64_t now)
+{
+    return passed(v->owed_usec, now, OG_VERDICT_OWED_USEC) ? 0 : v->owed;
+}
+
+/* What was counted is told, and nobody knows whose it was. */
+static uint64_t tell_excess(og_verdict_t *v, uint64_t now)
+{
+    uint64_t kills = v->excess;
+
+    v->owed = owed(v, now) + kills;
+    v->owed_usec = now;
+    v->excess = 0;
+    return kills;
+}
+
 /* Is there a reason for this death by now? Where the log alone knows of kills, it is
  * given a moment to name this one; what counts them has done so before anybody died of
  * it. Where others wait for its place, there has to be one. */
@@ -153,6 +170,8 @@ static bool judge(const og_verdict_t *v, const og_death_t *d, uint64_t now,
     else if (may_wait && v->have_log && !v->have_count &&
              !passed(d->ended_usec, now, OG_VERDICT_SETTLE_USEC))
         return false;
+    else if (owed(v, now) > 0)
+        *kind = OG_FINDING_VANISHED;
     else
         *kind = v->have_count || (v->have_log && v->lost == 0) ? OG_FINDING_KILLED
                                                                : OG_FINDING_VANISHED;
@@ -184,22 +203,23 @@ bool og_verdict_next(og_verdict_t *v, uint64_t usec, og_finding_t *out)
                 v->lost_kills++;
             remember(v, d->pid, 0, usec); /* should the log name it yet */
         }
+        if (out->kind == OG_FINDING_VANISHED && (out->owed = owed(v, usec)) > 0)
+            v->owed--;
         bury(v, i);
         return true;
     }
     if (v->lost > 0 && usec >= burial_due(v, v->lost_usec)) {
         out->kind = OG_FINDING_GAP;
         out->records = v->lost;
-        out->kills = v->have_count ? v->lost_kills + v->excess : OG_VERDICT_UNKNOWN;
+        out->kills = v->have_count ? v->lost_kills + tell_excess(v, usec) : OG_VERDICT_UNKNOWN;
         out->number = v->nameless++;
-        v->lost = v->lost_kills = v->excess = 0;
+        v->lost = v->lost_kills = 0;
         return true;
     }
     if (v->excess > 0 && v->lost == 0 && usec >= burial_due(v, 0)) {
         out->kind = OG_FINDING_UNATTRIBUTED;
-        out->kills = v->excess;
+        out->kills = tell_excess(v, usec);
         out->number = v->nameless++;
-        v->excess = 0;
         return true;
     }
     return false;

@@ -30,6 +30,10 @@
  * other, who is killed is long dying, and the master has to wait for memory itself. */
 #define OG_VERDICT_BURIAL_USEC (3 * 1000000ULL)
 
+/* How long a worker that is buried may be one of those that were told without a name, because the
+ * master was even slower. */
+#define OG_VERDICT_OWED_USEC (15 * 1000000ULL)
+
 /* As many as can die in the ten seconds in which nobody may watch, at 50 a second: what is
  * read late is matched all at once. The ledger remembers no more of the dead. */
 #define OG_VERDICT_REMEMBERED 512 /* the latest kills that were told */
@@ -62,7 +66,7 @@ typedef enum {
     OG_FINDING_KILLED,       /* a worker vanished, and it was not the OOM killer */
     OG_FINDING_SHOT,
     OG_FINDING_CRASHED,
-    OG_FINDING_VANISHED      /* a worker vanished, and no witness can say why */
+    OG_FINDING_VANISHED      /* a worker vanished, and whether of the OOM killer can't be said */
 } og_finding_kind_t;
 
 typedef struct {
@@ -71,6 +75,7 @@ typedef struct {
     uint64_t kills;    /* of UNATTRIBUTED and GAP; UNKNOWN where nothing counts */
     uint64_t records;  /* of GAP: how many were lost, or UNKNOWN */
     bool gap;          /* of the others: some records of that time were lost */
+    uint64_t owed;     /* of VANISHED: kills told without a name, of which it may be one */
     uint64_t number;   /* of UNATTRIBUTED and GAP: how many there were before */
     uint32_t vanished; /* of COUNTED: how many could have been meant, this one included */
 } og_finding_t;
@@ -84,6 +89,7 @@ typedef struct {
     uint64_t buried_usec; /* when the latest death was that may explain one */
     uint64_t strays; /* logged without a cgroup: each may be one that was counted */
     uint64_t lost, lost_kills, lost_usec; /* records, kills among them, since when */
+    uint64_t owed, owed_usec; /* kills told without a name, and when the last of them was */
     uint64_t nameless; /* findings that name nobody, so far */
     struct {
         int32_t pid;

@@ -91,7 +91,7 @@ static void judge(void)
             MUST(f.death.pid >= 1 && f.death.pid <= w.heard && c->how != LEFT && !c->told);
             MUST((c->how == CRASHED) == (f.kind == OG_FINDING_CRASHED));
             MUST((c->how == SHOT) == (f.kind == OG_FINDING_SHOT));
-            MUST(f.kind != OG_FINDING_VANISHED || !w.counter);
+            MUST(f.kind != OG_FINDING_VANISHED || !w.counter || f.owed > 0);
             w.counted += f.kind == OG_FINDING_COUNTED && !f.gap; /* else the gap has it */
             MUST(c->how != DISMISSED || f.kind == OG_FINDING_COUNTED);
             if (w.lossless && w.log)

@@ -121,6 +121,27 @@ END_TEST
 
 /* A record that lacks its header may be one that was counted, and explains it; of another
  * cgroup it explains nothing. */
+/* The master was slower than anybody waits. */
+START_TEST(a_count_that_is_explained_too_late)
+{
+    all_witnesses();
+    og_verdict_count(&v, 8, T);
+    finds(T + OG_VERDICT_BURIAL_USEC, OG_FINDING_UNATTRIBUTED);
+    die(5, OG_END_VANISHED);
+    die(6, OG_END_VANISHED);
+    finds(T + 2 * OG_VERDICT_BURIAL_USEC, OG_FINDING_VANISHED);
+    ck_assert_uint_eq(f.owed, 1);
+    ck_assert_int_eq(f.death.pid, 5);
+    finds(T + 2 * OG_VERDICT_BURIAL_USEC, OG_FINDING_KILLED);
+    no_more();
+    og_verdict_count(&v, 9, T);
+    finds(T + OG_VERDICT_BURIAL_USEC, OG_FINDING_UNATTRIBUTED);
+    die(7, OG_END_VANISHED);
+    finds(T + OG_VERDICT_BURIAL_USEC + OG_VERDICT_OWED_USEC, OG_FINDING_KILLED);
+    no_more();
+}
+END_TEST
+
 START_TEST(kills_elsewhere)
 {
     all_witnesses();
@@ -349,6 +370,7 @@ int main(void)
     tcase_add_test(tc, a_kill_that_the_log_does_not_have);
     tcase_add_test(tc, without_the_log_there_is_nothing_to_wait_for);
     tcase_add_test(tc, a_count_that_nobody_explains);
+    tcase_add_test(tc, a_count_that_is_explained_too_late);
     tcase_add_test(tc, kills_elsewhere);
     tcase_add_test(tc, a_log_that_says_more_than_the_counter);
     tcase_add_test(tc, other_ends);
