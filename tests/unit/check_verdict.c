@@ -119,8 +119,6 @@ START_TEST(a_count_that_nobody_explains)
 }
 END_TEST
 
-/* A record that lacks its header may be one that was counted, and explains it; of another
- * cgroup it explains nothing. */
 /* The master was slower than anybody waits. */
 START_TEST(a_count_that_is_explained_too_late)
 {
@@ -142,6 +140,8 @@ START_TEST(a_count_that_is_explained_too_late)
 }
 END_TEST
 
+/* A record that lacks its header may be one that was counted, and explains it; of another
+ * cgroup it explains nothing. */
 START_TEST(kills_elsewhere)
 {
     all_witnesses();
