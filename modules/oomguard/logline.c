@@ -85,12 +85,6 @@ static bool is(og_span_t s, const char *text)
     return og_span_eat(&s, text) && s.p == s.end;
 }
 
-static void spaces(og_span_t *s)
-{
-    while (og_span_eat(s, " "))
-        ;
-}
-
 /* "<" and a number, of which only this is of interest: is the facility the kernel's? */
 static bool priority(og_span_t *s, bool *kernel)
 {
@@ -105,34 +99,20 @@ static bool priority(og_span_t *s, bool *kernel)
     return true;
 }
 
-/* "[    T123]" or "[   C0]": CONFIG_PRINTK_CALLER. */
-static void caller(og_span_t *s)
-{
-    og_span_t t = *s;
-    uint64_t n;
-
-    if (!og_span_eat(&t, "["))
-        return;
-    spaces(&t);
-    if ((og_span_eat(&t, "T") || og_span_eat(&t, "C")) && og_num_u64(&t.p, t.end, &n) &&
-        og_span_eat(&t, "]"))
-        *s = t;
-}
-
 /* " <    0.000123>", of dmesg -d and journalctl -o short-delta. */
 static void delta(og_span_t *s)
 {
     og_span_t t = *s;
     int64_t usec;
 
-    spaces(&t);
+    og_span_spaces(&t);
     if (!og_span_eat(&t, "<"))
         return;
-    spaces(&t);
+    og_span_spaces(&t);
     if (og_logtime_seconds(&t, &usec)) {
-        spaces(&t);
+        og_span_spaces(&t);
         if (og_span_eat(&t, ">")) {
-            spaces(&t);
+            og_span_spaces(&t);
             *s = t;
         }
     }
@@ -144,7 +124,7 @@ static bool close_bracket(og_span_t *s)
     delta(s);
     if (!og_span_eat(s, "]"))
         return false;
-    caller(s);
+    og_span_caller(s);
     og_span_eat(s, " ");
     return true;
 }
@@ -169,7 +149,7 @@ static bool relative(og_logline_t *l, og_span_t *s, int64_t *wall_usec)
     if (!og_span_eat(&t, "["))
         return false;
     if (!og_logtime_minute(&t, l->now_sec, &usec)) {
-        spaces(&t);
+        og_span_spaces(&t);
         if (!og_span_eat(&t, "+") || !og_logtime_seconds(&t, &usec))
             return false;
         if (l->told_usec == OG_LOGTIME_NONE ||

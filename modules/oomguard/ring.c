@@ -47,28 +47,12 @@ static bool stamp(og_span_t *s, uint64_t *usec)
 
     if (!og_span_eat(s, "["))
         return false;
-    while (og_span_eat(s, " "))
-        ;
+    og_span_spaces(s);
     if (!og_num_u64(&s->p, s->end, &sec) || !og_span_eat(s, ".") || !digits6(s, &part) ||
         !og_span_eat(s, "]") || sec >= USEC_MAX / 1000000)
         return false;
     *usec = sec * 1000000 + part;
     return true;
-}
-
-/* "[    T123]" or "[   C0]". */
-static void caller(og_span_t *s)
-{
-    og_span_t t = *s;
-    uint64_t n;
-
-    if (!og_span_eat(&t, "["))
-        return;
-    while (og_span_eat(&t, " "))
-        ;
-    if ((og_span_eat(&t, "T") || og_span_eat(&t, "C")) && og_num_u64(&t.p, t.end, &n) &&
-        og_span_eat(&t, "]"))
-        *s = t;
 }
 
 static bool parse(og_span_t s, og_kmsg_record_t *rec)
@@ -79,7 +63,7 @@ static bool parse(og_span_t s, og_kmsg_record_t *rec)
     if (!og_span_eat(&s, "<") || !og_num_u64(&s.p, s.end, &priority) || priority > UINT_MAX ||
         !og_span_eat(&s, ">") || !stamp(&s, &rec->usec))
         return false;
-    caller(&s);
+    og_span_caller(&s);
     if (!og_span_eat(&s, " "))
         return false;
     rec->facility = (unsigned)(priority >> 3);

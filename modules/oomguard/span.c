@@ -28,6 +28,25 @@ bool og_span_eat_back(og_span_t *s, const char *word)
     return true;
 }
 
+void og_span_spaces(og_span_t *s)
+{
+    while (og_span_eat(s, " "))
+        ;
+}
+
+void og_span_caller(og_span_t *s)
+{
+    og_span_t t = *s;
+    uint64_t n;
+
+    if (!og_span_eat(&t, "["))
+        return;
+    og_span_spaces(&t);
+    if ((og_span_eat(&t, "T") || og_span_eat(&t, "C")) && og_num_u64(&t.p, t.end, &n) &&
+        og_span_eat(&t, "]"))
+        *s = t;
+}
+
 bool og_span_pid(og_span_t *s, pid_t *pid)
 {
     const char *p = s->p;

@@ -16,6 +16,10 @@ typedef struct {
 bool og_span_eat(og_span_t *s, const char *word);
 bool og_span_eat_back(og_span_t *s, const char *word);
 
+/* Take what is there of spaces, and of "[    T123]" or "[   C0]" (CONFIG_PRINTK_CALLER). */
+void og_span_spaces(og_span_t *s);
+void og_span_caller(og_span_t *s);
+
 /* Take digits: 1 to INT_MAX; 0 to UINT32_MAX. */
 bool og_span_pid(og_span_t *s, pid_t *pid);
 bool og_span_uid(og_span_t *s, int64_t *uid);
