@@ -22,7 +22,8 @@ typedef struct {
 static struct {
     og_verdict_t v;
     bool log, counter, lossless;
-    uint64_t now, seq, count, base;
+    uint64_t now, seq, count;
+    uint64_t buried_seq; /* when nobody was left to be buried */
     corpse_t dead[DEAD_MAX];
     int born, buried, heard; /* pids are numbers from 1 on; buried by the master; heard of */
     struct {
@@ -160,8 +161,15 @@ static void happen(uint8_t byte)
     case 13: look(); break;
     default: w.now += (uint64_t)(byte / 16) * 300000;
     }
+    /* No more kills are told than are remembered before a victim is buried. */
+    if (w.seq - w.buried_seq > OG_VERDICT_REMEMBERED - 2 * LOG_MAX) {
+        w.buried = w.born;
+        look();
+    }
     if (w.waiting == LOG_MAX)
         look();
+    if (w.heard == w.born)
+        w.buried_seq = w.seq;
 }
 
 /* Everybody is buried, and whatever waits for something has waited. */
