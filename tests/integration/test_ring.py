@@ -13,10 +13,10 @@ CAP_SYSLOG = 1 << 34
 
 
 @pytest.fixture
-def hidden(httpd, installation, mpm):
+def hidden(httpd, installation):
     """Makes an httpd that finds something else in place of /dev/kmsg."""
     def make(conf=""):
-        server = httpd(start=False, small=harness.two_workers(mpm))
+        server = httpd(start=False)
         server.write_conf(conf)
         return harness.start_behind(
             server, installation,
@@ -31,7 +31,6 @@ def test_kills(hidden, watch):
     server.expect("OG0101")
     server.expect("OG0302", times=1)
     for n in range(4):
-        server.wait_for(lambda: len(server.workers()) > 1, what="two workers")
         eat(server)
         if n == 1:
             told(server)

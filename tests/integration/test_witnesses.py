@@ -47,12 +47,11 @@ def settled(server, pids, watch="auto"):
 
 # --- The counter alone.
 
-def test_the_counter_is_enough(httpd, mpm):
-    server = httpd(conf=COUNTER, small=harness.two_workers(mpm))
+def test_the_counter_is_enough(httpd):
+    server = httpd(conf=COUNTER)
     server.expect("OG0104")
     killed = []
     for _ in range(5):
-        server.wait_for(lambda: len(server.workers()) > 1, what="two workers")
         killed.append(eat(server).pid)
         server.wait_for_error("OG0104", count=len(killed))
     assert pids(server, "OG0104") == [k.pid for k in server.kernel_kills()]
@@ -95,11 +94,10 @@ def test_what_the_counter_told_the_log_does_not_tell_again(httpd):
 
 # --- The log alone.
 
-def test_the_log_is_enough(httpd, mpm):
-    server = httpd(conf="OOMGuardWatch kmsg\n", small=harness.two_workers(mpm))
+def test_the_log_is_enough(httpd):
+    server = httpd(conf="OOMGuardWatch kmsg\n")
     server.expect("OG0101")
     for _ in range(3):
-        server.wait_for(lambda: len(server.workers()) > 1, what="two workers")
         eat(server)
     told(server)
 
@@ -161,7 +159,7 @@ def test_what_a_watcher_has_seen_is_not_forgotten(httpd):
     server.expect("OG0302", times=1)
     eat(server)
     server.wait_for_error("OG0104")
-    server.wait_for(server.workers, what="a worker")
+    server.spare_worker()
     os.kill(server.master_pid, signal.SIGSTOP)  # or it starts the next one
     try:
         os.kill(watcher(server), signal.SIGKILL)
