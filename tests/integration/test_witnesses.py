@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-import httpd as harness
 from test_guard import eat, told, watcher, with_cgi
 
 COUNTER = "OOMGuardWatch counter\n"
