@@ -54,8 +54,8 @@ packages_of () {
             redhat-rpm-config pkgconf-pkg-config jansson-devel zlib-devel curl util-linux tar ;;
     run-deb)
         # rotatelogs is in apache2-utils.
-        echo "$(packages_of demo deb)" apache2-utils check libsystemd-dev python3 python3-pytest valgrind libc6-dbg \
-            procps xz-utils shellcheck mandoc ;;
+        echo "$(packages_of demo deb)" apache2-utils check libsystemd-dev python3 python3-pytest \
+            valgrind libc6-dbg procps xz-utils shellcheck mandoc ;;
     run-rpm)
         echo "$(packages_of demo rpm)" check-devel systemd-devel python3 python3-pytest valgrind \
             procps-ng xz libasan libubsan ShellCheck mandoc ;;

@@ -23,11 +23,6 @@ static int digit(char c, int base)
     return n < base ? n : -1;
 }
 
-static bool is_plain(int c)
-{
-    return c >= 0x20 && c < 0x7f && c != '\\';
-}
-
 /* The byte an escape stands for, or -1. rsyslog writes bytes below 32 and 127 as #NNN. */
 static int escaped(og_span_t s)
 {
@@ -39,7 +34,7 @@ static int escaped(og_span_t s)
     if (s.p[0] == '\\' && a == 'x') {
         a = digit(s.p[2], 16);
         b = digit(s.p[3], 16);
-        return a >= 0 && b >= 0 && !is_plain(a << 4 | b) ? a << 4 | b : -1;
+        return a >= 0 && b >= 0 && !og_span_is_plain((unsigned char)(a << 4 | b)) ? a << 4 | b : -1;
     }
     a = digit(s.p[1], 2);
     b = digit(s.p[2], 8);
@@ -60,7 +55,7 @@ void og_logline_text(og_entry_t *e, og_span_t s, og_escapes_t escapes)
         s.p += c < 0 ? 1 : 4;
         if (c < 0)
             c = (unsigned char)s.p[-1];
-        n += og_span_put(e->text + n, (unsigned char)c, is_plain(c));
+        n += og_span_put(e->text + n, (unsigned char)c, og_span_is_plain((unsigned char)c));
     }
     e->rec.text = e->text;
     e->rec.len = n;

@@ -37,7 +37,8 @@ static bool find(sd_journal *j, uint64_t since_usec, char *said, size_t size)
         sd_journal_get_monotonic_usec(j, &usec, NULL) < 0 || usec < since_usec ||
         sd_journal_get_data(j, "MESSAGE", &data, &len) < 0 || len < strlen(MESSAGE))
         return false;
-    snprintf(said, size, "%.*s", (int)(len - strlen(MESSAGE)), (const char *)data + strlen(MESSAGE));
+    snprintf(said, size, "%.*s", (int)(len - strlen(MESSAGE)),
+             (const char *)data + strlen(MESSAGE));
     return true;
 }
 

@@ -77,9 +77,11 @@ static void escape(og_ring_t *r, og_kmsg_record_t *rec)
 {
     size_t n = 0;
 
-    for (const char *p = rec->text; p < rec->text + rec->len && n + 4 <= sizeof r->escaped; p++)
-        n += og_span_put(r->escaped + n, (unsigned char)*p,
-                         *p >= 0x20 && *p < 0x7f && *p != '\\');
+    for (size_t i = 0; i < rec->len && n + 4 <= sizeof r->escaped; i++) {
+        unsigned char c = (unsigned char)rec->text[i];
+
+        n += og_span_put(r->escaped + n, c, og_span_is_plain(c));
+    }
     rec->text = r->escaped;
     rec->len = n;
 }
@@ -111,11 +113,10 @@ static void rewind_to_start(og_ring_t *r)
 
 int og_ring_read(og_ring_t *r, uint64_t from)
 {
-    size_t size = FIRST_LOOK_BYTES;
     og_kmsg_record_t first;
-    bool any, enough;
+    bool any, enough = false;
 
-    do {
+    for (size_t size = FIRST_LOOK_BYTES; !enough; size *= 2) {
         int n = klogctl(READ_ALL, r->text, (int)(size < r->size ? size : r->size));
 
         r->len = n > 0 ? (size_t)n : 0;
@@ -124,9 +125,9 @@ int og_ring_read(og_ring_t *r, uint64_t from)
             return -errno;
         any = og_ring_next(r, &first);
         rewind_to_start(r);
-        enough = !any || first.usec + DISORDER_USEC < (from & (OG_RING_PLACE - 1)) >> PLACE_SHIFT;
-        size *= 2;
-    } while (!enough && size / 2 < r->size);
+        enough = !any || size >= r->size ||
+                 first.usec + DISORDER_USEC < (from & (OG_RING_PLACE - 1)) >> PLACE_SHIFT;
+    }
     return any && first.seq > from && from > OG_RING_PLACE ? -ENODATA : 0;
 }
 

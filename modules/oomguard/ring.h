@@ -38,8 +38,9 @@ int og_ring_probe(void);
 int og_ring_open(og_ring_t *r);
 
 /* Reads the log anew, at least from the place from on (OG_RING_PLACE: all that is there;
- * UINT64_MAX: its end), where it still goes back so far. 0; -ENODATA if it does not, and records were lost before the first that
- * og_ring_next will give; -errno of syslog(2), and then there is nothing to be taken. */
+ * UINT64_MAX: its end), where it still goes back so far. 0; -ENODATA if it does not, and
+ * records were lost before the first that og_ring_next will give; -errno of syslog(2), and
+ * then there is nothing to be taken. */
 int og_ring_read(og_ring_t *r, uint64_t from);
 
 /* The next record of what was read, its place as seq; it holds until the next call. What is

@@ -124,6 +124,11 @@ bool og_span_is_comm(og_span_t s)
     return true;
 }
 
+bool og_span_is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '\\';
+}
+
 size_t og_span_put(char *out, unsigned char c, bool plain)
 {
     static const char digits[] = "0123456789abcdef";

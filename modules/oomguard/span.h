@@ -35,6 +35,9 @@ const char *og_span_find(const char *p, const char *end, const char *word);
 /* Short enough for a task's name? \xNN is one byte. */
 bool og_span_is_comm(og_span_t s);
 
+/* Does /dev/kmsg have the byte as it is: printable ASCII, and no backslash? */
+bool og_span_is_plain(unsigned char c);
+
 /* Writes a byte as it is, or as \xNN; how many that makes. */
 size_t og_span_put(char *out, unsigned char c, bool plain);
 

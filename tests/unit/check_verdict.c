@@ -333,7 +333,8 @@ END_TEST
 /* The last of those that fit makes room, though the log could still name it. */
 START_TEST(more_deaths_than_can_wait)
 {
-    og_death_t d = { .pid = 9999, .how = OG_END_VANISHED, .started_usec = T - SEC, .ended_usec = T };
+    og_death_t d = { .pid = 9999, .how = OG_END_VANISHED, .started_usec = T - SEC,
+                     .ended_usec = T };
 
     all_witnesses();
     for (pid_t pid = 1; pid < OG_VERDICT_WAITING; pid++)
