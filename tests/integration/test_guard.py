@@ -70,6 +70,23 @@ def eat(server, path="/oom", **options):
     return server.kernel_kills()[before]
 
 
+def eat_unwatched(server):
+    """A kill while there is no watcher: the master, stopped meanwhile, starts the next one only
+    then."""
+    server.spare_worker()
+    os.kill(server.master_pid, signal.SIGSTOP)
+    try:
+        os.kill(watcher(server), signal.SIGKILL)
+        return eat(server)
+    finally:
+        os.kill(server.master_pid, signal.SIGCONT)
+
+
+def status_of(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
 def told(server, timeout=10):
     """The lines, once there is exactly one for each kill, in order."""
     def pids():
@@ -252,8 +269,7 @@ def test_a_forking_eater(httpd):
 def test_the_watcher_has_no_rights_and_does_nothing(httpd):
     server = httpd()
     pid = watcher(server)
-    with open(f"/proc/{pid}/status") as f:
-        status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+    status = status_of(pid)
     assert status["Uid"].split()[0] != "0" and status["Gid"].split()[0] != "0"
     assert status["Groups"].strip() == ""
     assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
@@ -264,15 +280,11 @@ def test_the_watcher_has_no_rights_and_does_nothing(httpd):
     log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
     os.lseek(log, 0, os.SEEK_END)
 
-    def status_now():
-        with open(f"/proc/{pid}/status") as f:
-            return f.read()
-
     def times_asleep():
-        return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status_now(), re.M)[1])
+        return int(status_of(pid)["voluntary_ctxt_switches"])
 
     # Since it started, it has something to do before it sleeps for the first time.
-    server.wait_for(lambda: re.search(r"^State:\s+S", status_now(), re.M), what="its sleep")
+    server.wait_for(lambda: status_of(pid)["State"].startswith("S"), what="its sleep")
     woken = times_asleep()
     time.sleep(2)
     again = times_asleep()
@@ -284,12 +296,15 @@ def test_the_watcher_has_no_rights_and_does_nothing(httpd):
 def test_a_killed_watcher_is_replaced(httpd):
     server = httpd()
     server.expect("OG0101")
-    server.expect("OG0302", times=1)
+    server.expect("OG0302", times=2)
     first = watcher(server)
     time.sleep(5.2)  # long enough for it not to be taken for one that dies at once
     os.kill(first, signal.SIGKILL)
     server.wait_for(lambda: watcher(server) not in (None, first), what="a new watcher")
-    line_of(server, eat(server))
+    os.kill(watcher(server), signal.SIGKILL)
+    now, later = server.wait_for_error("OG0302", count=2)
+    assert "the next one starts now" in now.text and "after a pause" in later.text
+    line_of(server, eat(server), timeout=30)
 
 
 def test_a_kill_while_nobody_watches_is_told_later(httpd):
@@ -297,13 +312,7 @@ def test_a_kill_while_nobody_watches_is_told_later(httpd):
     server.expect("OG0101")
     server.expect("OG0302", times=1)
     line_of(server, eat(server))
-    server.spare_worker()
-    os.kill(server.master_pid, signal.SIGSTOP)  # or it starts the next one
-    try:
-        os.kill(watcher(server), signal.SIGKILL)
-        kill = eat(server)
-    finally:
-        os.kill(server.master_pid, signal.SIGCONT)
+    kill = eat_unwatched(server)
     line = line_of(server, kill, timeout=30)
     assert line.text.endswith("; read late, while nobody watched")
     assert '"GET" "/oom"' in line.text

@@ -294,8 +294,7 @@ STORMY = ("OG0101", "OG0104", "OG0109", "OG0302", "OG0307")
 @pytest.mark.parametrize("watch", ["auto", "kmsg", "counter"])
 def test_a_storm(httpd, storm, watch):
     """Kill after kill, watchers killed and httpd restarted at random."""
-    server = httpd(conf=HISTORY + f"OOMGuardWatch {watch}\n",
-                   limit_mib=48)
+    server = httpd(conf=HISTORY + f"OOMGuardWatch {watch}\n", limit_mib=48)
     for tag in STORMY:
         server.expect(tag, optional=True)
     chance = random.Random(storm)

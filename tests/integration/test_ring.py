@@ -7,7 +7,8 @@ import time
 import pytest
 
 import httpd as harness
-from test_guard import eat, pid_in, told, watcher
+from test_forgery import TAIL, write
+from test_guard import eat, pid_in, status_of, told, watcher
 
 CAP_SYSLOG = 1 << 34
 
@@ -47,8 +48,7 @@ def test_kills(hidden, watch):
 
 def test_it_keeps_the_one_right_it_takes(hidden):
     server = hidden()
-    with open(f"/proc/{watcher(server)}/status") as f:
-        status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+    status = status_of(watcher(server))
     assert status["Uid"].split()[0] != "0"
     assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == CAP_SYSLOG
 
@@ -57,12 +57,9 @@ def test_it_keeps_the_one_right_it_takes(hidden):
 def test_what_others_write_is_not_believed(hidden):
     server = hidden()
     (pid, *_) = server.workers()
-    killed = f"Memory cgroup out of memory: Killed process {pid} (apache2) total-vm:1kB, " \
-             "anon-rss:1kB, file-rss:1kB, shmem-rss:1kB, UID:33 pgtables:1kB oom_score_adj:200"
-    with open("/dev/kmsg", "w") as f:
-        f.write(f"<3>{killed}\n")
-    with open("/dev/kmsg", "w") as f:
-        f.write(f"<3>two lines\n{killed}\n")
+    killed = f"Memory cgroup out of memory: Killed process {pid} (apache2){TAIL}\n"
+    write(f"<3>{killed}")
+    write(f"<3>two lines\n{killed}")
     time.sleep(1)
     assert not server.errors("OG01")
     server.expect("OG0101")

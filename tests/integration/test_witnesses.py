@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from test_guard import eat, told, watcher, with_cgi
+from test_guard import eat, eat_unwatched, told, watcher, with_cgi
 
 COUNTER = "OOMGuardWatch counter\n"
 
@@ -158,13 +158,7 @@ def test_what_a_watcher_has_seen_is_not_forgotten(httpd):
     server.expect("OG0302", times=1)
     eat(server)
     server.wait_for_error("OG0104")
-    server.spare_worker()
-    os.kill(server.master_pid, signal.SIGSTOP)  # or it starts the next one
-    try:
-        os.kill(watcher(server), signal.SIGKILL)
-        kill = eat(server)
-    finally:
-        os.kill(server.master_pid, signal.SIGCONT)
+    kill = eat_unwatched(server)
     server.wait_for_error("OG0104", count=2, timeout=30)
     assert pids(server, "OG0104")[1] == kill.pid
     settled(server, [kill.pid])

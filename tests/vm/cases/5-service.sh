@@ -55,8 +55,7 @@ check "reload: the service is active" shows ActiveState active
 check "reload: the next request is served" serves
 end_load /run/enough
 
-mark
-: >$LOG
+anew
 load /run/enough
 systemctl restart $SERVICE
 check "restart: the visit to /oom breaks off" broke_off
@@ -67,8 +66,7 @@ check "restart: and never failed" shows Result success
 check "restart: the next request is served" eventually serves
 end_load /run/enough
 
-mark
-: >$LOG
+anew
 systemctl stop $SERVICE
 check "stop: the visit to /oom breaks off" broke_off
 check "stop: the guard has told every kill" all_told

@@ -38,8 +38,7 @@ trial () {
     can_not=$1 tag=$2 what=$3
     shift 3
     dropin 10-hardened "$@"
-    mark
-    : >$LOG
+    anew
     start
     check "$what: the guard says once what it can't do: $can_not" \
         test "$(complaints)" = "${can_not#-}"
@@ -67,8 +66,7 @@ check "after a reload" eventually said AH00489 2
 check "it says nothing again of what it can't do" test "$(complaints)" = OG0201,OG0301
 check "workers have their score all the same" test "$(score "$(worker)")" = 200
 
-mark
-: >$LOG
+anew
 # The optional lines are those that begin with "#" and a name of systemd's.
 sed -n 's/^#\([A-Z][A-Za-z]*=\)/\1/p; /^\[/p' "$(suite_dropin)" >"$DROPINS/oomguard-optional.conf"
 start

@@ -8,8 +8,7 @@ inside () {
     dropin 10-inside Type=simple ExecStart= "ExecStart=/usr/bin/unshare $1 /bin/sh -c \
         '. /etc/apache2/envvars && mkdir -p /run/apache2 && $2 && exec apache2 -DFOREGROUND'" \
         ExecStop= 'ExecStop=/usr/bin/pkill -TERM -o -x apache2'
-    mark
-    : >$LOG
+    anew
     start
 }
 
