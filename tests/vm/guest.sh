@@ -162,8 +162,15 @@ eat () {
     eater=$(sed -n 's/^plan: .* pid \([0-9]*\),.*/\1/p' /run/eaten)
 }
 
+# only_eater_conf: nobody but the eater may be killed by starve. Else the kernel goes on to the next,
+# master included, where the first one's memory is not given back at once.
+only_eater_conf () {
+    printf 'OOMGuardScore %s absolute -1000\n' master worker
+}
+
 # starve: the eater is killed, for somebody whom the kernel spares asks for what is left.
 starve () {
+    echo 1000 >"/proc/$eater/oom_score_adj"
     # shellcheck disable=SC2016 # for the inner shell
     sh -c 'echo $$ >"$0/cgroup.procs"
         exec dd if=/dev/zero of=/dev/null bs=40M count=1 status=none' $CGROUP
