@@ -326,7 +326,9 @@ def test_a_watcher_that_did_not_run_knows_the_request(httpd):
     pid = watcher(server)
     os.kill(pid, signal.SIGSTOP)
     kill = eat(server)
-    time.sleep(6)  # by now the dead is another's predecessor
+    # By now the dead is another's predecessor, and died longer ago than a kill that is read at
+    # once: 5 s, and a second until the master knows of it.
+    time.sleep(8)
     os.kill(pid, signal.SIGCONT)
     line = line_of(server, kill)
     assert f"worker {kill.pid} " in line.text and '"GET" "/oom"' in line.text
