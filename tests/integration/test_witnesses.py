@@ -64,8 +64,6 @@ def test_the_counter_is_enough(httpd):
 def test_a_helper_is_counted_and_not_known(httpd):
     server = with_cgi(httpd, COUNTER)
     server.expect("OG0105", times=1)
-    # Where its memory is not given back at once, the kernel takes a worker as well.
-    server.expect("OG0104", optional=True)
     server.expect("AH01220|AH01215|AH02550|End of script output|Killed", optional=True)
     server.get("/cgi/eat", timeout=30)
     (line,) = server.wait_for_error("OG0105", timeout=10)
