@@ -156,6 +156,7 @@ def test_page_cache_is_given_back_under_pressure(httpd, mpm):
     assert server.cgroup.oom_kills() == 0
 
 
+@pytest.mark.any_mpm
 def test_reserving_costs_nothing(httpd, mpm):
     server = only_oom(httpd, mpm)
     last = lines(server, "kind=reserve&size=1T")[-1] if overcommits() else None

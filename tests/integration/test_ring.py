@@ -29,7 +29,7 @@ def hidden(httpd, installation):
     return make
 
 
-@pytest.mark.parametrize("watch", ["auto", "kmsg"])
+@pytest.mark.parametrize("watch", ["auto", pytest.param("kmsg", marks=pytest.mark.any_mpm)])
 def test_kills(hidden, watch):
     """With all that the log says of them, each once, whatever happens to watcher and httpd."""
     server = hidden(f"OOMGuardWatch {watch}\n")
