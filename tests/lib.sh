@@ -55,10 +55,15 @@ packages_of () {
     run-deb)
         # rotatelogs is in apache2-utils.
         echo "$(packages_of demo deb)" apache2-utils check libsystemd-dev python3 python3-pytest \
-            valgrind libc6-dbg procps xz-utils shellcheck mandoc ;;
+            valgrind libc6-dbg procps xz-utils shellcheck mandoc nghttp2-client ;;
+    apps-deb)
+        # Real applications, for tests/integration/test_apps.py.
+        echo libapache2-mod-wsgi-py3 libapache2-mod-php libapache2-mod-perl2 php-fpm ;;
+    apps-rpm)
+        echo python3-mod_wsgi php php-fpm ;;
     run-rpm)
         echo "$(packages_of demo rpm)" check-devel systemd-devel python3 python3-pytest valgrind \
-            procps-ng xz libasan libubsan ShellCheck mandoc ;;
+            procps-ng xz libasan libubsan ShellCheck mandoc nghttp2 mod_http2 ;;
     fresh-deb)
         echo mmdebstrap ;;
     vm-deb)
@@ -98,8 +103,9 @@ install_packages () {
     echo "Installing $missing"
     if have apt-get; then
         log=$(mktemp)
-        DEBIAN_FRONTEND=noninteractive
-        export DEBIAN_FRONTEND
+        # And start no daemon: to invoke-rc.d this is single-user mode.
+        DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+        export DEBIAN_FRONTEND RUNLEVEL
         # shellcheck disable=SC2086
         if apt-get -q update >"$log" 2>&1 </dev/null && apt-get -qy install \
             --no-install-recommends $missing >>"$log" 2>&1 </dev/null; then

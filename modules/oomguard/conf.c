@@ -2,6 +2,7 @@
 /* Directives, their defaults and merging, and -D DUMP_OOMGUARD. */
 #include "oomguard/guard.h"
 #include "oomguard/post.h"
+#include "oomguard/route.h"
 
 #include "apr_fnmatch.h"
 #include "apr_strings.h"
@@ -15,11 +16,18 @@ static const og_score_t default_master = { false, -900 };
 static const og_score_t default_worker = { false, 200 };
 static const og_score_t default_helper = { false, 0 };
 
+static const char default_backend[] = "php-fpm*";
+
 void *conf_create(apr_pool_t *p, server_rec *s)
 {
     guard_conf_t *c = apr_pcalloc(p, sizeof *c);
 
     c->enabled = -1;
+    c->query = -1;
+    c->routes = 1;
+    c->rules = apr_array_make(p, 2, sizeof(route_rule_t));
+    c->backends = apr_array_make(p, 2, sizeof(const char *));
+    APR_ARRAY_PUSH(c->backends, const char *) = default_backend;
     c->watch = WATCH_AUTO;
     c->state = "oomguard.state";
     c->history = "";
@@ -37,12 +45,10 @@ void *conf_merge(apr_pool_t *p, void *basev, void *addv)
 
     if (add->enabled != -1)
         c->enabled = add->enabled;
+    if (add->query != -1)
+        c->query = add->query;
+    c->rules = apr_array_append(p, add->rules, base->rules);
     return c;
-}
-
-guard_conf_t *conf_of(const server_rec *s)
-{
-    return ap_get_module_config(s->module_config, &oomguard_module);
 }
 
 static const char *set_enabled(cmd_parms *cmd, void *dummy, int on)
@@ -126,17 +132,106 @@ static const char *set_journal(cmd_parms *cmd, void *dummy, int on)
     return NULL;
 }
 
+static const char *set_query(cmd_parms *cmd, void *dummy, int on)
+{
+    const char *err = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT);
+
+    if (err != NULL)
+        return err;
+    conf_of(cmd->server)->query = on;
+    return NULL;
+}
+
+static const char *set_routes(cmd_parms *cmd, void *dummy, int on)
+{
+    const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    if (err != NULL)
+        return err;
+    conf_of(cmd->server)->routes = on;
+    return NULL;
+}
+
+static const char *add_route(cmd_parms *cmd, void *dummy, const char *what, const char *name)
+{
+    static const char usage[] = "write OOMGuardRoute \"/PATTERN\" [\"NAME\"], where * is anything but "
+                                "a slash and ** anything, or OOMGuardRoute \"expr=EXPRESSION\", whose "
+                                "value is the name";
+    const char *err = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT);
+    route_rule_t rule = { what, name != NULL ? name : what, NULL };
+
+    if (err != NULL)
+        return err;
+    if (strncmp(what, "expr=", 5) == 0) {
+        if (name != NULL)
+            return apr_psprintf(cmd->pool, "OOMGuardRoute: \"%s\" is one too many: the value of "
+                                "the expression is the name; %s", name, usage);
+        rule.expr = ap_expr_parse_cmd(cmd, what + 5, AP_EXPR_FLAG_STRING_RESULT, &err, NULL);
+        if (err != NULL)
+            return apr_psprintf(cmd->pool, "OOMGuardRoute: \"%s\" is no expression: %s; %s",
+                                what + 5, err, usage);
+    }
+    else if (*what != '/' && *what != '*')
+        return apr_psprintf(cmd->pool, "OOMGuardRoute: no path fits \"%s\", for it does not begin "
+                            "with a slash: %s", what, usage);
+    if (rule.expr == NULL &&
+        (rule.name[0] == '\0' || strlen(rule.name) >= OG_ROUTE_PATTERN_MAX))
+        return apr_psprintf(cmd->pool, "OOMGuardRoute: write a name of 1 to %d bytes behind the "
+                            "pattern \"%s\"", OG_ROUTE_PATTERN_MAX - 1, what);
+    APR_ARRAY_PUSH(conf_of(cmd->server)->rules, route_rule_t) = rule;
+    return NULL;
+}
+
+const char *conf_route(request_rec *r, const char *path, int *by_path)
+{
+    const apr_array_header_t *rules = conf_of(r->server)->rules;
+
+    for (int i = 0; i < rules->nelts; i++) {
+        const route_rule_t *rule = &APR_ARRAY_IDX(rules, i, route_rule_t);
+        const char *err = NULL, *name;
+
+        if (rule->expr == NULL && og_route_fits(rule->pattern, path))
+            return rule->name;
+        if (rule->expr == NULL)
+            continue;
+        *by_path = 0;
+        name = ap_expr_str_exec(r, rule->expr, &err);
+        if (err != NULL)
+            ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                          "OG0402: OOMGuardRoute \"%s\" has no value: %s", rule->pattern, err);
+        else if (name != NULL && *name != '\0')
+            return name;
+    }
+    return NULL;
+}
+
 /* A pattern that no name can fit is a mistake. */
-static const char *bad_glob(apr_pool_t *p, const char *glob)
+static const char *bad_glob(apr_pool_t *p, const char *directive, const char *glob)
 {
     const char *open = strchr(glob, '[');
 
     if (open != NULL && strchr(open, ']') == NULL)
-        return apr_psprintf(p, "OOMGuardScore process \"%s\": the [ has no ]", glob);
+        return apr_psprintf(p, "%s \"%s\": the [ has no ]", directive, glob);
     if (!apr_fnmatch_test(glob) && strlen(glob) > COMM_LEN)
-        return apr_psprintf(p, "OOMGuardScore process \"%s\": write at most the first %d "
-                            "characters, which are all that the kernel keeps of a name "
-                            "(ps -o comm shows it)", glob, COMM_LEN);
+        return apr_psprintf(p, "%s \"%s\": write at most the first %d characters, which are all "
+                            "that the kernel keeps of a name (ps -o comm shows it)", directive,
+                            glob, COMM_LEN);
+    return NULL;
+}
+
+/* The first one takes the default's place. */
+static const char *add_backend(cmd_parms *cmd, void *dummy, const char *glob)
+{
+    apr_array_header_t *backends = conf_of(cmd->server)->backends;
+    const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    if (err != NULL || (err = bad_glob(cmd->pool, "OOMGuardBackend", glob)) != NULL)
+        return err;
+    if (ap_cstr_casecmp(glob, "none") == 0 ||
+        (backends->nelts == 1 && APR_ARRAY_IDX(backends, 0, const char *) == default_backend))
+        apr_array_clear(backends);
+    if (ap_cstr_casecmp(glob, "none") != 0)
+        APR_ARRAY_PUSH(backends, const char *) = glob;
     return NULL;
 }
 
@@ -166,7 +261,7 @@ static const char *set_score(cmd_parms *cmd, void *dummy, int argc, char *const 
         if (argc < 3 || argv[1][0] == '\0')
             return apr_pstrcat(cmd->pool, "OOMGuardScore process wants a name or pattern and "
                                "a value: ", score_usage, NULL);
-        if ((err = bad_glob(cmd->pool, argv[at])) != NULL)
+        if ((err = bad_glob(cmd->pool, "OOMGuardScore process", argv[at])) != NULL)
             return err;
         rule = apr_array_push(c->processes);
         rule->glob = argv[at++];
@@ -200,6 +295,16 @@ const command_rec conf_commands[] = {
                   "a file, relative to ServerRoot, or off: a line of JSON for each event"),
     AP_INIT_FLAG("OOMGuardJournal", set_journal, NULL, RSRC_CONF,
                  "On or Off: an entry in systemd's journal for each event"),
+    AP_INIT_FLAG("OOMGuardLogQuery", set_query, NULL, RSRC_CONF,
+                 "On or Off: are queries told of with the paths of requests"),
+    AP_INIT_FLAG("OOMGuardRoutes", set_routes, NULL, RSRC_CONF,
+                 "On or Off: account for the memory of requests, by route"),
+    AP_INIT_TAKE12("OOMGuardRoute", add_route, NULL, RSRC_CONF,
+                   "a pattern of paths and perhaps a name, or \"expr=EXPRESSION\": what requests "
+                   "are of one route"),
+    AP_INIT_ITERATE("OOMGuardBackend", add_backend, NULL, RSRC_CONF,
+                    "names or patterns of processes that do the work of proxied requests, or "
+                    "none"),
     AP_INIT_TAKE_ARGV("OOMGuardScore", set_score, NULL, RSRC_CONF,
                       "master, worker, helper or process \"GLOB\", then absolute or relative, "
                       "then a value: oom_score_adj of those processes"),
@@ -210,6 +315,18 @@ static void dump_score(apr_file_t *out, const char *who, og_score_t score)
 {
     apr_file_printf(out, "  score of %s: %s %d\n", who,
                     score.absolute ? "absolute" : "relative", score.value);
+}
+
+static void dump_rules(apr_file_t *out, const apr_array_header_t *rules, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const route_rule_t *rule = &APR_ARRAY_IDX(rules, i, route_rule_t);
+
+        if (rule->expr != NULL)
+            apr_file_printf(out, "  route: \"%s\"\n", rule->pattern);
+        else
+            apr_file_printf(out, "  route: \"%s\" is \"%s\"\n", rule->pattern, rule->name);
+    }
 }
 
 void conf_dump(apr_pool_t *p, server_rec *s)
@@ -230,6 +347,11 @@ void conf_dump(apr_pool_t *p, server_rec *s)
     apr_file_printf(out, "  history: %s\n",
                     *c->history != '\0' ? ap_server_root_relative(p, c->history) : "off");
     apr_file_printf(out, "  journal: %s\n", c->journal ? "on" : "off");
+    apr_file_printf(out, "  routes: %s\n", c->routes ? "on" : "off");
+    apr_file_printf(out, "  queries: %s\n", c->query > 0 ? "told" : "not told");
+    dump_rules(out, c->rules, c->rules->nelts);
+    for (int i = 0; i < c->backends->nelts; i++)
+        apr_file_printf(out, "  backend: \"%s\"\n", APR_ARRAY_IDX(c->backends, i, const char *));
     dump_score(out, "master", c->master);
     dump_score(out, "worker", c->worker);
     dump_score(out, "helper", c->helper);
@@ -239,9 +361,21 @@ void conf_dump(apr_pool_t *p, server_rec *s)
         dump_score(out, apr_psprintf(p, "process \"%s\"", rule->glob), rule->score);
     }
     for (server_rec *v = s->next; v != NULL; v = v->next) {
-        if (conf_of(v)->enabled == 0)
-            apr_file_printf(out, "  requests of %s (%s:%d) are not remembered\n",
-                            v->server_hostname, v->defn_name ? v->defn_name : "?",
-                            v->defn_line_number);
+        guard_conf_t *own = conf_of(v);
+        const char *where = apr_psprintf(p, "%s (%s:%d)", v->server_hostname,
+                                         v->defn_name ? v->defn_name : "?", v->defn_line_number);
+
+        if (own->enabled == 0) {
+            apr_file_printf(out, "  requests of %s are not remembered\n", where);
+            continue;
+        }
+        if ((own->query > 0) != (c->query > 0))
+            apr_file_printf(out, "  queries of %s: %s\n", where,
+                            own->query > 0 ? "told" : "not told");
+        /* Its own come first, then the main server's. */
+        if (own->rules->nelts > c->rules->nelts) {
+            apr_file_printf(out, "  before these routes, those of %s:\n", where);
+            dump_rules(out, own->rules, own->rules->nelts - c->rules->nelts);
+        }
     }
 }

@@ -52,28 +52,75 @@ static json_t *text(const char *s)
     return json_string(out);
 }
 
-static json_t *request(const og_request_t *q, uint64_t usec)
+static json_t *text_or_null(const char *s)
+{
+    return *s != '\0' ? text(s) : NULL;
+}
+
+json_t *og_event_request(const og_request_t *q, uint64_t usec, unsigned page_bytes)
 {
     double seconds = usec > q->begun_usec ? (double)(usec - q->begun_usec) / 1e6 : 0;
     bool told = q->method[0] != '\0';
 
-    return json_pack("{s:o?, s:o?, s:o?, s:o?, s:f}", "method", told ? text(q->method) : NULL,
-                     "path", told ? text(q->path) : NULL, "vhost",
+    return json_pack("{s:o?, s:o?, s:o?, s:o?, s:o?, s:o?, s:f, s:o?}", "method",
+                     text_or_null(q->method), "path", told ? text(q->path) : NULL, "vhost",
                      told ? text(q->vhost) : NULL, "client", told ? text(q->client) : NULL,
-                     "seconds", seconds);
+                     "handler", text_or_null(q->handler), "log_id", text_or_null(q->log_id),
+                     "seconds", seconds, "taken_bytes",
+                     q->pages != OG_LEDGER_UNKNOWN && page_bytes != 0
+                         ? json_integer((json_int_t)(q->pages * page_bytes))
+                         : NULL);
 }
 
-static void add_worker(json_t *j, const og_worker_t *w, uint64_t usec)
+json_t *og_event_route(const og_route_t *r, const og_suspect_t *s, unsigned page_bytes)
+{
+    static const char *const suspicions[] = { "unknown", "none", "weak", "fair", "strong" };
+    char said[160];
+    json_t *j;
+
+    og_suspects_say(s, r, page_bytes, said, sizeof said);
+    j = json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:i, s:s, s:s}", "vhost", text(r->vhost),
+                  "handler", text(r->handler), "pattern", text(r->pattern), "requests",
+                  (json_int_t)r->requests, "taken_bytes", (json_int_t)(r->faults * page_bytes),
+                  "most_bytes", (json_int_t)r->most * page_bytes, "kills", (int)r->kills,
+                  "suspicion", suspicions[og_suspects_judge(s)], "why", said);
+    if (og_suspects_judge(s) == OG_SUSPICION_UNKNOWN)
+        s = NULL;
+    json_object_set_new(j, "retained_bytes", s != NULL ? json_integer((json_int_t)(
+                            s->pages * page_bytes * s->requests)) : json_null());
+    json_object_set_new(j, "retained_each", s != NULL ? json_real(s->pages * page_bytes)
+                                                      : json_null());
+    json_object_set_new(j, "retained_error", s != NULL ? json_real(s->error * page_bytes)
+                                                       : json_null());
+    json_object_set_new(j, "retained_share", s != NULL ? json_real(s->share) : json_null());
+    json_object_set_new(j, "retained_of", s != NULL ? json_integer(s->requests) : json_null());
+    return j;
+}
+
+static json_t *route_or_null(const og_route_t *r, const og_suspect_t *s, unsigned page_bytes)
+{
+    return r != NULL ? og_event_route(r, s, page_bytes) : json_null();
+}
+
+static void add_routes(json_t *j, const og_past_t *past)
+{
+    json_object_set_new(j, "route", route_or_null(past->route, past->suspect, past->page_bytes));
+    json_object_set_new(j, "most_suspect",
+                        route_or_null(past->other, past->other_suspect, past->page_bytes));
+}
+
+static void add_worker(json_t *j, const og_worker_t *w, uint64_t usec, const og_past_t *past)
 {
     json_t *list = json_array();
 
     for (int i = 0; i < w->in_flight && i < OG_LEDGER_DEAD_REQUESTS; i++)
-        json_array_append_new(list, request(&w->requests[i], usec));
+        json_array_append_new(list, og_event_request(&w->requests[i], usec, past->page_bytes));
     json_object_set_new(j, "slot", w->slot >= 0 ? json_integer(w->slot) : json_null());
     json_object_set_new(j, "generation",
                         w->generation >= 0 ? json_integer(w->generation) : json_null());
     json_object_set_new(j, "in_flight", json_integer(w->in_flight));
     json_object_set_new(j, "requests", list);
+    add_routes(j, past);
 }
 
 static void add_common(json_t *j, const char *event, const char *id, int64_t usec, bool late,
@@ -124,7 +171,7 @@ size_t og_event_line(const json_t *event, char *buf, size_t size)
 json_t *og_event_kill(const og_report_t *r, const char *id, int64_t usec)
 {
     static const char *const roles[] = { "stranger", "neighbour", "master", "worker", "watcher",
-                                         "former", "helper" };
+                                         "former", "backend", "helper" };
     json_t *j;
 
     used = 0;
@@ -132,7 +179,13 @@ json_t *og_event_kill(const og_report_t *r, const char *id, int64_t usec)
     add_common(j, "kill", id, usec, r->late, r->again);
     json_object_set_new(j, "role", json_string(roles[r->role]));
     if (r->worker != NULL)
-        add_worker(j, r->worker, r->usec);
+        add_worker(j, r->worker, r->usec, &r->past);
+    else if (r->served != NULL) {
+        json_object_set_new(j, "in_flight", json_integer(r->served_of));
+        json_object_set_new(j, "requests", json_pack("[o]", og_event_request(r->served, r->usec,
+                                                                             r->past.page_bytes)));
+        add_routes(j, &r->past);
+    }
     return j;
 }
 
@@ -164,7 +217,7 @@ json_t *og_event_case(const og_case_t *c, const char *id, int64_t usec)
     if (f->kind == OG_FINDING_GAP || f->kind == OG_FINDING_UNATTRIBUTED)
         json_object_set_new(j, "kills", number(f->kills));
     if (c->worker != NULL)
-        add_worker(j, c->worker, f->death.ended_usec);
+        add_worker(j, c->worker, f->death.ended_usec, &c->past);
     return j;
 }
 

@@ -78,6 +78,16 @@ bool og_forked_find(const og_forked_t *f, pid_t pid, og_process_t *out)
     return false;
 }
 
+void og_forked_each(const og_forked_t *f, void (*fn)(const og_process_t *p, void *ctx), void *ctx)
+{
+    for (unsigned i = 0; i < OG_FORKED_MAX; i++) {
+        og_process_t p;
+
+        if (LOAD(&f->entries[i].pid) > 0 && og_forked_find(f, f->entries[i].pid, &p))
+            fn(&p, ctx);
+    }
+}
+
 void og_forked_forget(og_forked_t *f, pid_t pid)
 {
     for (unsigned i = 0; i < TRIED; i++)

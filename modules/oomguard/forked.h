@@ -42,6 +42,9 @@ void og_forked_mark(og_forked_t *f, pid_t pid, uint32_t marks);
 /* The process that had this pid, the last one if there were several. False if none is known. */
 bool og_forked_find(const og_forked_t *f, pid_t pid, og_process_t *out);
 
+/* Calls fn for each. */
+void og_forked_each(const og_forked_t *f, void (*fn)(const og_process_t *p, void *ctx), void *ctx);
+
 void og_forked_forget(og_forked_t *f, pid_t pid);
 
 /* Forgets those that ended. */

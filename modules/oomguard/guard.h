@@ -4,6 +4,7 @@
 #define OG_GUARD_H
 
 #include "httpd.h"
+#include "ap_expr.h"
 #include "http_config.h"
 #include "http_core.h"
 #include "http_log.h"
@@ -33,10 +34,21 @@ typedef struct {
     og_score_t score;
 } process_rule_t;
 
-/* A server's configuration. Only enabled differs between virtual hosts; the rest is the
- * main server's. */
+/* What requests are of one route: those whose path fits the pattern, which is its name, too,
+ * if there is no other; or where the expression has a value, which is its name. */
+typedef struct {
+    const char *pattern, *name;
+    const ap_expr_info_t *expr; /* or NULL */
+} route_rule_t;
+
+/* A server's configuration. Only enabled, query and rules differ between virtual hosts; the
+ * rest is the main server's. */
 typedef struct {
     int enabled; /* -1: unset */
+    int query;   /* -1: unset; are queries remembered with the paths? */
+    int routes;  /* is memory accounted for, and by route? */
+    apr_array_header_t *backends; /* of const char *, globs of names */
+    apr_array_header_t *rules; /* of route_rule_t, the first that fits counts */
     unsigned watch;
     const char *state;   /* a path; "" is off */
     const char *history; /* likewise */
@@ -64,7 +76,13 @@ typedef struct {
 /* --- conf.c */
 void *conf_create(apr_pool_t *p, server_rec *s);
 void *conf_merge(apr_pool_t *p, void *base, void *add);
-guard_conf_t *conf_of(const server_rec *s);
+static inline guard_conf_t *conf_of(const server_rec *s)
+{
+    return ap_get_module_config(s->module_config, &oomguard_module);
+}
+/* The name that a rule gives to the route of a request, or NULL. *by_path is 0 then, if
+ * another request with this path may have another. */
+const char *conf_route(request_rec *r, const char *path, int *by_path);
 extern const command_rec conf_commands[];
 /* httpd -t -D DUMP_OOMGUARD */
 void conf_dump(apr_pool_t *p, server_rec *s);
@@ -89,7 +107,14 @@ void parent_complain(server_rec *s, int err, const char *who, int score);
 /* --- child.c: in a worker */
 int child_drop_privileges(apr_pool_t *p, server_rec *s);
 void child_init(apr_pool_t *pchild, server_rec *s);
+void child_register(void);
+int child_connection(conn_rec *c, void *csd);
 int child_request_begin(request_rec *r);
+int child_request_handler(request_rec *r);
+int child_request_log(request_rec *r);
+
+/* --- status.c: SetHandler oomguard-status */
+int status_answer(request_rec *r);
 
 /* --- watch.c: in the watcher, the helper process that asks the witnesses */
 
@@ -136,9 +161,13 @@ void report_note(witness_t *w);
 /* Says in the journal that watching begins: what is opened and loaded for that is there when
  * memory is short, and a journal that can't be had is known from the start. */
 void report_start(witness_t *w);
+/* Finds out who is suspected: known then, when a kill is told. */
+void report_suspects(const witness_t *w);
 /* Tells of a kill in the log, unless it was told before. */
 void report_kill(witness_t *w, const og_kmsg_kill_t *k);
 void report_finding(witness_t *w, const og_finding_t *f);
+/* What a request has taken so far, as /proc shows of its thread: for og_ledger_look. */
+uint64_t report_taken(const og_request_t *q, void *unused);
 
 /* --- watcher.c: in the master, the watcher's life */
 void watcher_start(apr_pool_t *p, server_rec *s);

@@ -3,12 +3,13 @@
 #include "oomguard/procs.h"
 
 #include <string.h>
+#include <sys/random.h>
 
 #define CELL_FREE 0
 #define CELL_TAKEN 1 /* its owner is still writing */
 
 /* To be changed with whatever sizes and names below do not show. */
-#define LAYOUT_REVISION 2
+#define LAYOUT_REVISION 5
 
 /* Who has a slot, or had. */
 typedef struct {
@@ -31,6 +32,15 @@ struct og_ledger {
         og_worker_t worker;
     } dead[OG_LEDGER_DEAD];
     og_forked_t forked;
+    uint32_t told_next; /* where the next kill goes, modulo OG_LEDGER_KILLS */
+    struct {
+        uint64_t stamp; /* odd while it is written */
+        og_kill_t kill;
+    } told[OG_LEDGER_KILLS];
+    _Alignas(64) og_routes_t routes;
+    _Alignas(64) og_backends_t backends;
+    _Alignas(64) og_windows_t windows;
+    _Alignas(64) og_seeing_t seeing;
     slot_t ousted[OG_LEDGER_OUSTED];
     /* Then slot_t[slots], rounded up to whole cache lines, and og_request_t[slots][cells]. */
     _Alignas(64) unsigned char rest[];
@@ -42,7 +52,8 @@ struct og_ledger {
 unsigned long og_ledger_layout(void)
 {
     unsigned long sizes[] = { LAYOUT_REVISION, sizeof(og_ledger_t), sizeof(slot_t),
-                              sizeof(og_request_t), sizeof(og_worker_t),
+                              sizeof(og_request_t), sizeof(og_worker_t), sizeof(og_routes_t),
+                              sizeof(og_backends_t), sizeof(og_windows_t), sizeof(og_seeing_t),
                               OG_LEDGER_DEAD_REQUESTS };
     unsigned long n = 0;
 
@@ -75,6 +86,9 @@ og_ledger_t *og_ledger_init(void *mem, unsigned slots, unsigned cells)
     l->cells = cells;
     for (unsigned i = 0; i < slots; i++)
         slot_of(l, i)->row = i;
+    if (getrandom(&l->routes.seed, sizeof l->routes.seed, GRND_NONBLOCK) < 0)
+        l->routes.seed = 0; /* too early after boot for one: they are hashed all the same */
+    og_windows_begin(&l->seeing, 1);
     return l;
 }
 
@@ -95,7 +109,22 @@ static bool copy_request(const og_request_t *cell, og_request_t *out)
     if (LOAD(&cell->id) != id)
         return false;
     out->id = id;
+    if (out->seen_id != id)
+        out->pages = OG_LEDGER_UNKNOWN;
+    if (out->named == 0)
+        out->handler[0] = '\0';
+    if (out->named != 2)
+        out->log_id[0] = '\0';
     return true;
+}
+
+/* Is a more worth knowing than b: larger as far as is known, else older? */
+static bool is_first(const og_request_t *a, const og_request_t *b)
+{
+    uint64_t a_pages = a->pages != OG_LEDGER_UNKNOWN ? a->pages : 0;
+    uint64_t b_pages = b->pages != OG_LEDGER_UNKNOWN ? b->pages : 0;
+
+    return a_pages != b_pages ? a_pages > b_pages : a->begun_usec < b->begun_usec;
 }
 
 static bool serves(const og_worker_t *w, pid_t tid)
@@ -109,7 +138,7 @@ static bool serves(const og_worker_t *w, pid_t tid)
     return false;
 }
 
-/* Collects what a worker is serving: the number, the oldest, and that of tid. */
+/* Collects what a worker is serving: the number, the first, and that of tid. */
 static void collect(const og_ledger_t *l, const slot_t *of, pid_t pid, pid_t tid,
                     og_worker_t *w)
 {
@@ -118,16 +147,20 @@ static void collect(const og_ledger_t *l, const slot_t *of, pid_t pid, pid_t tid
     og_request_t r, wanted = { .id = CELL_FREE };
 
     w->in_flight = 0;
+    w->pages = 0;
     for (unsigned i = 0; i < used; i++) {
         int at;
 
         if (!copy_request(&cells[i], &r) || r.pid != pid)
             continue;
-        if (tid != 0 && r.tid == tid)
+        w->pages += r.pages != OG_LEDGER_UNKNOWN ? r.pages : 0;
+        /* A thread may have left one whose response is still being written, for another. */
+        if (tid != 0 && r.tid == tid &&
+            (wanted.id == CELL_FREE || r.begun_usec > wanted.begun_usec))
             wanted = r;
         at = w->in_flight < OG_LEDGER_DEAD_REQUESTS ? w->in_flight : OG_LEDGER_DEAD_REQUESTS;
         w->in_flight++;
-        while (at > 0 && w->requests[at - 1].begun_usec > r.begun_usec) {
+        while (at > 0 && is_first(&r, &w->requests[at - 1])) {
             if (at < OG_LEDGER_DEAD_REQUESTS)
                 w->requests[at] = w->requests[at - 1];
             at--;
@@ -259,27 +292,41 @@ static void note_used(slot_t *w, uint32_t cells)
         ;
 }
 
-static void put(char *out, size_t size, const char *text)
+static size_t put(char *out, size_t size, const char *text)
 {
     size_t len = text != NULL ? strnlen(text, size - 1) : 0;
 
     memcpy(out, text != NULL ? text : "", len);
     out[len] = '\0';
+    return len;
 }
 
-og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, pid_t pid, pid_t tid,
-                              uint64_t usec, const char *method, const char *client,
-                              const char *vhost, const char *path)
+/* Most often the request before had the same: true if it had. */
+static bool put_anew(char *out, size_t size, const char *text)
 {
-    static __thread uint32_t count; /* makes the id differ from the cell's last one */
-    og_request_t *cells, *cell = NULL;
+    if (text != NULL && strcmp(out, text) == 0)
+        return true;
+    put(out, size, text);
+    return false;
+}
 
+og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, const og_asked_t *asked,
+                              bool *same)
+{
+    og_request_t *cells, *cell = NULL;
+    const og_request_t *had;
+    size_t len;
+
+    *same = false;
     if (slot < 0 || (unsigned)slot >= l->slots)
         return NULL;
     cells = row(l, (unsigned)slot);
-    for (unsigned i = 0; i < l->cells; i++) {
-        unsigned at = (*hint + i) % l->cells;
+    had = &cells[*hint];
+    for (unsigned i = 0, at = *hint; i < l->cells; i++, at++) {
         uint64_t free_id = CELL_FREE;
+
+        if (at >= l->cells)
+            at = 0;
 
         if (__atomic_load_n(&cells[at].id, __ATOMIC_RELAXED) == CELL_FREE &&
             __atomic_compare_exchange_n(&cells[at].id, &free_id, CELL_TAKEN, false,
@@ -295,15 +342,44 @@ og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, pid_t pi
         return NULL;
     }
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    cell->begun_usec = usec;
-    cell->pid = (int32_t)pid;
-    cell->tid = (int32_t)tid;
-    put(cell->method, sizeof cell->method, method);
-    put(cell->client, sizeof cell->client, client);
-    put(cell->vhost, sizeof cell->vhost, vhost);
-    put(cell->path, sizeof cell->path, path);
-    STORE(&cell->id, (uint64_t)(uint32_t)tid << 32 | ++count | 1U << 31);
+    if (!asked->same_client || cell != had || cell->tid != (int32_t)asked->tid ||
+        cell->pid != (int32_t)asked->pid)
+        put_anew(cell->client, sizeof cell->client, asked->client);
+    cell->begun_usec = asked->usec;
+    cell->pid = (int32_t)asked->pid;
+    cell->tid = (int32_t)asked->tid;
+    cell->faults = asked->faults;
+    cell->route = 0;
+    put_anew(cell->method, sizeof cell->method, asked->method);
+    *same = put_anew(cell->path, sizeof cell->path, asked->path);
+    if (asked->by == 0 || cell->kept_by != asked->by) {
+        *same = false;
+        cell->kept_by = 0;
+        put(cell->vhost, sizeof cell->vhost, asked->vhost);
+    }
+    if (!*same)
+        cell->kept_route = 0; /* of another path, or by other rules */
+    if (asked->query != NULL && (len = strlen(cell->path)) + 2 < sizeof cell->path) {
+        cell->path[len] = '?';
+        put(cell->path + len + 1, sizeof cell->path - len - 1, asked->query);
+    }
+    cell->named = 0;
+    cell->kind = OG_BACKEND_NONE;
+    cell->ended_usec = 0;
+    STORE(&cell->id, (uint64_t)(uint32_t)asked->tid << 32 | ++cell->count | 1U << 31);
     return cell;
+}
+
+/* Who reads the handler while it is written may see half of it, but sees its end: the last byte
+ * of a text is never anything but that. */
+bool og_ledger_rename(og_request_t *cell, const char *handler, const char *log_id)
+{
+    bool same = put_anew(cell->handler, sizeof cell->handler, handler);
+
+    if (log_id != NULL)
+        put(cell->log_id, sizeof cell->log_id, log_id);
+    STORE(&cell->named, log_id != NULL ? 2 : 1);
+    return same;
 }
 
 void og_ledger_end(og_request_t *cell)
@@ -393,6 +469,85 @@ bool og_ledger_worker(const og_ledger_t *l, pid_t pid, pid_t tid, uint64_t usec,
     return newborn(l, pid, tid, out);
 }
 
+og_routes_t *og_ledger_routes(og_ledger_t *l)
+{
+    return &l->routes;
+}
+
+og_backends_t *og_ledger_backends(og_ledger_t *l)
+{
+    return &l->backends;
+}
+
+og_windows_t *og_ledger_windows(og_ledger_t *l)
+{
+    return &l->windows;
+}
+
+og_seeing_t *og_ledger_seeing(og_ledger_t *l)
+{
+    return &l->seeing;
+}
+
+/* Copies a request that has ended, and whose cell nobody has taken since. */
+static bool copy_ended(const og_request_t *cell, og_request_t *out)
+{
+    if (LOAD(&cell->id) != CELL_FREE || cell->ended_usec == 0)
+        return false;
+    memcpy(out, cell, sizeof *out);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return LOAD(&cell->id) == CELL_FREE && cell->ended_usec == out->ended_usec;
+}
+
+void og_ledger_served(const og_ledger_t *l, og_backend_kind_t kind, uint64_t begun_usec,
+                      uint64_t ended_usec, void (*fn)(const og_request_t *request, void *ctx),
+                      void *ctx)
+{
+    for (unsigned slot = 0; slot < l->slots; slot++) {
+        const og_request_t *cells = row(l, slot);
+        unsigned used = LOAD(&slot_of(l, slot)->used);
+
+        for (unsigned i = 0; i < used; i++) {
+            og_request_t r;
+
+            if (cells[i].kind == (uint32_t)kind &&
+                (copy_request(&cells[i], &r) ||
+                 (copy_ended(&cells[i], &r) && r.ended_usec >= ended_usec)) &&
+                r.kind == (uint32_t)kind && r.begun_usec <= begun_usec)
+                fn(&r, ctx);
+        }
+    }
+}
+
+unsigned og_ledger_slots(const og_ledger_t *l)
+{
+    return l->slots;
+}
+
+bool og_ledger_nth(const og_ledger_t *l, unsigned slot, og_worker_t *out)
+{
+    return living(l, slot_of(l, slot), 0, out);
+}
+
+void og_ledger_look(og_ledger_t *l, og_look_t *fn, void *ctx)
+{
+    for (unsigned slot = 0; slot < l->slots; slot++) {
+        og_request_t *cells = row(l, slot);
+        unsigned used = LOAD(&slot_of(l, slot)->used);
+
+        for (unsigned i = 0; i < used; i++) {
+            og_request_t r;
+            uint64_t pages;
+
+            if (!copy_request(&cells[i], &r) ||
+                (pages = fn(&r, ctx)) == OG_LEDGER_UNKNOWN)
+                continue;
+            cells[i].pages = pages;
+            STORE(&cells[i].seen_id, r.id);
+        }
+    }
+}
+
 uint64_t og_ledger_missed(const og_ledger_t *l)
 {
     return LOAD(&l->missed);
@@ -427,6 +582,30 @@ void og_ledger_set_seen(og_ledger_t *l, const og_seen_t *seen)
 void og_ledger_set_pending(og_ledger_t *l, uint64_t pending)
 {
     STORE(&l->seen[LOAD(&l->seen_at) % 2].pending, pending);
+}
+
+void og_ledger_tell(og_ledger_t *l, const og_kill_t *k)
+{
+    uint32_t at = l->told_next % OG_LEDGER_KILLS;
+    uint64_t stamp = l->told[at].stamp | 1;
+
+    STORE(&l->told[at].stamp, stamp);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    l->told[at].kill = *k;
+    STORE(&l->told[at].stamp, stamp + 1);
+    STORE(&l->told_next, l->told_next + 1);
+}
+
+bool og_ledger_told(const og_ledger_t *l, unsigned nth, og_kill_t *out)
+{
+    uint32_t next = LOAD(&l->told_next), at = (next - 1 - nth) % OG_LEDGER_KILLS;
+    uint64_t stamp = LOAD(&l->told[at].stamp);
+
+    if (nth >= OG_LEDGER_KILLS || nth >= next || stamp % 2 != 0)
+        return false;
+    *out = l->told[at].kill;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return LOAD(&l->told[at].stamp) == stamp;
 }
 
 bool og_ledger_first(og_ledger_t *l, uint32_t bit)

@@ -1,28 +1,36 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /* What the suite remembers in shared memory, so that the dead can be asked: the workers, the
- * requests they are in, the lately dead, and the other processes that httpd forked.
+ * requests they are in, the lately dead, the other processes that httpd forked, and what the
+ * requests of each route did.
  *
  * Nobody locks and nobody allocates. A worker's entry is written by the master, a request by
  * the thread that serves it, a dead one by the master. Readers copy, and look again whether
- * what they copied is still the same thing. No pointers: the memory is mapped by processes of several generations.
+ * what they copied is still the same thing. No pointers: the memory is mapped by processes of
+ * several generations.
  *
- * Size: OG_LEDGER_CELL_BYTES a request cell, times slots and cells, and about 900 KiB for
- * the rest; pages that are never written cost nothing. */
+ * Size: OG_LEDGER_CELL_BYTES a request cell, times slots and cells, and about 1.8 MiB for
+ * the rest; pages that nobody has touched cost nothing. */
 #ifndef OG_LEDGER_H
 #define OG_LEDGER_H
 
+#include "oomguard/backends.h"
 #include "oomguard/forked.h"
+#include "oomguard/routes.h"
 #include "oomguard/verdict.h"
+#include "oomguard/windows.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
-#define OG_LEDGER_CELL_BYTES 384
+#define OG_LEDGER_CELL_BYTES 512
 #define OG_LEDGER_DEAD OG_VERDICT_WAITING /* the dead that are remembered */
-#define OG_LEDGER_DEAD_REQUESTS 4  /* of each, the oldest requests in flight */
+#define OG_LEDGER_DEAD_REQUESTS 4  /* of each, the largest requests in flight, then the oldest */
 #define OG_LEDGER_OUSTED 64        /* workers that live on after their slot was given away */
+
+#define OG_LEDGER_UNKNOWN UINT64_MAX
 
 /* A request in flight. Text is cut to fit, raw (escape it when you print it), and ends with
  * a NUL; a request whose host wants it untold has none. Times are microseconds of
@@ -31,10 +39,26 @@ typedef struct {
     uint64_t id; /* 0: free; 1: being written; else a request */
     uint64_t begun_usec;
     int32_t pid, tid;
+    uint64_t faults; /* of its thread when it began, see account.h; or UNKNOWN */
+    uint64_t route;  /* the hash of its route, see routes.h; 0: not known yet */
+    /* What it has taken so far, in pages, when somebody looked last; or UNKNOWN. In a cell
+     * itself this is the watcher's word, of the request that seen_id names. */
+    uint64_t seen_id, pages;
+    uint32_t count; /* makes the id differ from the cell's last one */
+    uint32_t named; /* is handler of this request, and (2) log_id as well? */
+    /* Its owner's note: the route of its requests with this path and handler, and the number of
+     * the host whose rules say so, which is the host of the vhost above; 0: nobody's. */
+    uint64_t kept_route, kept_by;
+    /* Who else works for it, an og_backend_kind_t, and of such ones: when it ended, if the cell
+     * is free and still has its text. */
+    uint32_t kind, spare;
+    uint64_t ended_usec;
     char method[16];
     char client[48];
     char vhost[64];
-    char path[232]; /* without the query */
+    char handler[32]; /* "" until one is to run */
+    char log_id[32];  /* likewise; "" if it has none */
+    char path[224]; /* with the query only where that is wanted */
 } og_request_t;
 
 _Static_assert(sizeof(og_request_t) == OG_LEDGER_CELL_BYTES, "documented size of a cell");
@@ -46,9 +70,10 @@ typedef struct {
     int32_t generation; /* or -1: the master has not noted it yet */
     int32_t in_flight; /* of the dead: how many requests were */
     uint32_t marks;    /* of the dead: OG_FORKED_... */
+    uint64_t pages;    /* that all of these have taken, as far as is known */
     uint64_t started_usec;
     uint64_t ended_usec; /* 0 while it lives */
-    og_request_t requests[OG_LEDGER_DEAD_REQUESTS]; /* oldest first */
+    og_request_t requests[OG_LEDGER_DEAD_REQUESTS]; /* largest first, as far as is known */
 } og_worker_t;
 
 typedef struct og_ledger og_ledger_t;
@@ -82,12 +107,38 @@ void og_ledger_sweep(og_ledger_t *l, uint64_t usec);
 /* The slot the master gave to pid (and may have given to another one since), or -1. */
 int og_ledger_slot(const og_ledger_t *l, pid_t pid);
 
+/* What a request is when it begins. A text may be NULL: nobody is told which it is. */
+typedef struct {
+    pid_t pid, tid;
+    uint64_t usec, faults;
+    uint64_t by; /* a number of its host and process, never 0, that no other has; 0: no matter */
+    const char *method, *client, *vhost, *path, *query;
+    bool same_client; /* as of the request that the caller had before, in the cell *hint names */
+} og_asked_t;
+
 /* Takes a free cell of the slot for a request. *hint is the caller's, one a thread, 0 at
- * first: the cell it had last is tried first. NULL if all are taken; that is counted. A
- * request without texts (NULL) is there, but nobody is told which it is. */
-og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, pid_t pid, pid_t tid,
-                              uint64_t usec, const char *method, const char *client,
-                              const char *vhost, const char *path);
+ * first: the cell it had last is tried first. NULL if all are taken; that is counted. *same:
+ * the cell's note of a route holds, if the handler is the same. */
+og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, const og_asked_t *asked,
+                              bool *same);
+
+/* Who is to answer it; log_id may be NULL. By the thread that has the cell. True if the handler
+ * is that of the request that the cell was named for before. */
+bool og_ledger_rename(og_request_t *cell, const char *handler, const char *log_id);
+
+static inline bool og_ledger_name(og_request_t *cell, const char *handler, const char *log_id)
+{
+    if (log_id != NULL || strcmp(cell->handler, handler) != 0)
+        return og_ledger_rename(cell, handler, log_id);
+    __atomic_store_n(&cell->named, 1, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* Which route it is of. */
+static inline void og_ledger_route(og_request_t *cell, uint64_t route)
+{
+    __atomic_store_n(&cell->route, route, __ATOMIC_RELEASE);
+}
 
 /* Frees it. */
 void og_ledger_end(og_request_t *cell);
@@ -102,6 +153,28 @@ bool og_ledger_worker(const og_ledger_t *l, pid_t pid, pid_t tid, uint64_t usec,
 
 /* The other processes. */
 og_forked_t *og_ledger_forked(og_ledger_t *l);
+
+/* The routes, the backends, the windows. */
+og_routes_t *og_ledger_routes(og_ledger_t *l);
+og_backends_t *og_ledger_backends(og_ledger_t *l);
+og_windows_t *og_ledger_windows(og_ledger_t *l);
+og_seeing_t *og_ledger_seeing(og_ledger_t *l); /* what all have seen of the backends' requests */
+
+/* So many slots there are; the worker that has one now, and the requests it is in. False if
+ * nobody has. */
+unsigned og_ledger_slots(const og_ledger_t *l);
+bool og_ledger_nth(const og_ledger_t *l, unsigned slot, og_worker_t *out);
+
+/* Calls fn for each request that is in flight. What it says of the pages the request has taken
+ * so far is noted; OG_LEDGER_UNKNOWN: nothing. One process at a time may say anything. */
+typedef uint64_t og_look_t(const og_request_t *request, void *ctx);
+void og_ledger_look(og_ledger_t *l, og_look_t *fn, void *ctx);
+
+/* Calls fn for each request that backends of this kind work for and that had begun by then: one
+ * that is in flight, or has ended since that other time and whose cell still has it. */
+void og_ledger_served(const og_ledger_t *l, og_backend_kind_t kind, uint64_t begun_usec,
+                      uint64_t ended_usec, void (*fn)(const og_request_t *request, void *ctx),
+                      void *ctx);
 
 /* Requests that found no cell since the start. */
 uint64_t og_ledger_missed(const og_ledger_t *l);
@@ -126,6 +199,21 @@ void og_ledger_set_seen(og_ledger_t *l, const og_seen_t *seen);
 
 /* Replaces nothing but pending. */
 void og_ledger_set_pending(og_ledger_t *l, uint64_t pending);
+
+/* What was told of lately, for who asks. Text is cut to fit. */
+#define OG_LEDGER_KILLS 32
+typedef struct {
+    uint64_t usec; /* when it was told */
+    int32_t pid;   /* 0: nobody's */
+    char event[16], role[16], id[64];
+    og_request_t request; /* that is named for it; its id is 0 if none is */
+} og_kill_t;
+
+/* One process at a time may do that. */
+void og_ledger_tell(og_ledger_t *l, const og_kill_t *k);
+
+/* The nth of them, 0 is the latest. False if there is none. */
+bool og_ledger_told(const og_ledger_t *l, unsigned nth, og_kill_t *out);
 
 /* True for the first caller with this bit, whichever process it is in: what is to be
  * complained of once in the life of the server. */

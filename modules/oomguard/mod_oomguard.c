@@ -3,6 +3,7 @@
 #include "oomguard/guard.h"
 
 #include "ap_mpm.h"
+#include "http_connection.h"
 #include "http_protocol.h"
 #include "mpm_common.h"
 #include "unixd.h"
@@ -20,8 +21,15 @@ static void register_hooks(apr_pool_t *p)
     /* Before mod_unixd gives root away: afterwards the worker does not own its /proc files. */
     ap_hook_drop_privileges(child_drop_privileges, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_FIRST);
+    child_register();
+    ap_hook_pre_connection(child_connection, NULL, NULL, APR_HOOK_MIDDLE);
     /* Behind mod_remoteip, so that the client is the client. */
     ap_hook_post_read_request(child_request_begin, NULL, NULL, APR_HOOK_LAST);
+    /* Before whoever answers, when it is known who will be asked first. It answers for the status
+     * page itself: one hook less that is run for every request. */
+    ap_hook_handler(child_request_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    /* Before the loggers: its notes are for them. */
+    ap_hook_log_transaction(child_request_log, NULL, NULL, APR_HOOK_REALLY_FIRST);
 }
 
 module AP_MODULE_DECLARE_DATA oomguard_module = {

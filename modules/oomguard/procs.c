@@ -14,18 +14,24 @@
 /* Deeper nesting than this is no CGI script any more. */
 #define GENERATIONS_MAX 32
 
-/* Behind PPID, the 4th field, is the 22nd: clock ticks since the machine was booted. */
+/* The nth field, where p is at the 4th, PPID. False if there is none, or it is no number. */
+static bool field(const char *p, const char *end, int nth, uint64_t *out)
+{
+    for (int i = 4; i < nth; i++) {
+        if ((p = memchr(p, ' ', (size_t)(end - p))) == NULL)
+            return false;
+        p++;
+    }
+    return og_num_u64(&p, end, out);
+}
+
+/* The 22nd: clock ticks since the machine was booted. */
 static uint64_t start_of(const char *p, const char *end)
 {
     long hz = sysconf(_SC_CLK_TCK);
     uint64_t ticks;
 
-    for (int i = 4; i < 22; i++) {
-        if ((p = memchr(p, ' ', (size_t)(end - p))) == NULL)
-            return 0;
-        p++;
-    }
-    if (hz <= 0 || !og_num_u64(&p, end, &ticks) || ticks > UINT64_MAX / 1000000)
+    if (hz <= 0 || !field(p, end, 22, &ticks) || ticks > UINT64_MAX / 1000000)
         return 0;
     return ticks * 1000000 / (uint64_t)hz;
 }
@@ -36,7 +42,7 @@ int og_procs_parse(const char *text, og_procs_stat_t *st)
 {
     const char *end = text + strlen(text), *p = text;
     const char *open = strchr(text, '('), *shut = strrchr(text, ')');
-    uint64_t pid, ppid;
+    uint64_t pid, ppid, resident;
     size_t len;
 
     if (open == NULL || shut == NULL || shut < open || !og_num_u64(&p, end, &pid) ||
@@ -46,9 +52,13 @@ int og_procs_parse(const char *text, og_procs_stat_t *st)
     if (len >= sizeof st->comm || end - shut < 5)
         return -EINVAL;
     p = shut + 4; /* ") S " */
-    if (!og_num_u64(&p, end, &ppid) || ppid > INT32_MAX)
+    if (!field(p, end, 4, &ppid) || ppid > INT32_MAX)
         return -EINVAL;
     st->start_usec = start_of(p, end);
+    if (!field(p, end, 10, &st->faults))
+        st->faults = UINT64_MAX;
+    st->resident_pages = field(p, end, 24, &resident) && resident <= INT64_MAX ? (int64_t)resident
+                                                                              : -1;
     st->pid = (pid_t)pid;
     st->ppid = (pid_t)ppid;
     memcpy(st->comm, open + 1, len);
@@ -56,14 +66,28 @@ int og_procs_parse(const char *text, og_procs_stat_t *st)
     return 0;
 }
 
+static int read_stat(const char *path, og_procs_stat_t *st)
+{
+    char text[1024];
+    ssize_t n = og_file_read(path, text, sizeof text);
+
+    return n < 0 ? (int)n : og_procs_parse(text, st);
+}
+
 int og_procs_stat(const char *proc, pid_t pid, og_procs_stat_t *st)
 {
-    char path[256], text[1024];
-    ssize_t n;
+    char path[256];
 
     snprintf(path, sizeof path, "%s/%d/stat", proc, (int)pid);
-    n = og_file_read(path, text, sizeof text);
-    return n < 0 ? (int)n : og_procs_parse(text, st);
+    return read_stat(path, st);
+}
+
+int og_procs_thread(const char *proc, pid_t pid, pid_t tid, og_procs_stat_t *st)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/%d/task/%d/stat", proc, (int)pid, (int)tid);
+    return read_stat(path, st);
 }
 
 bool og_procs_gone(pid_t pid)

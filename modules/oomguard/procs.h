@@ -11,6 +11,8 @@
 typedef struct {
     pid_t pid, ppid;
     uint64_t start_usec; /* of CLOCK_BOOTTIME, to a hundredth of a second; 0: not told */
+    uint64_t faults; /* pages that it touched first; UINT64_MAX: not told */
+    int64_t resident_pages; /* -1: not told */
     char comm[64]; /* as the kernel has it, unescaped */
 } og_procs_stat_t;
 
@@ -19,6 +21,9 @@ int og_procs_parse(const char *text, og_procs_stat_t *st);
 
 /* Reads it, with the files below proc (normally "/proc"). 0 or -errno; -ENOENT if it ended. */
 int og_procs_stat(const char *proc, pid_t pid, og_procs_stat_t *st);
+
+/* The same of one of its threads. What is dead is told of until it is waited for. */
+int og_procs_thread(const char *proc, pid_t pid, pid_t tid, og_procs_stat_t *st);
 
 /* Is there no process with that pid any more? A zombie is one. Async-signal-safe, errno
  * untouched. */

@@ -75,7 +75,7 @@ static void place(sink_t *s, const og_worker_t *w)
 static void victim(sink_t *s, const og_report_t *r)
 {
     static const char *const roles[] = { "process", "process", "master", "worker", "watcher",
-                                         "process", "helper" };
+                                         "process", "backend", "helper" };
 
     say(s, "the kernel killed %s %d ", roles[r->role], (int)r->kill->pid);
     quote_logged(s, r->kill->comm);
@@ -138,38 +138,35 @@ static void memory(sink_t *s, const og_kmsg_kill_t *k)
         say(s, ", uid %" PRId64, k->uid);
 }
 
-/* The request that is to be named, and why that one. kill: as the log has it, or NULL. */
-static const og_request_t *choose(const og_worker_t *w, const og_kmsg_kill_t *kill,
-                                  const char **why)
+static void history(sink_t *s, const og_route_t *r, const og_suspect_t *suspect, unsigned page_bytes)
 {
-    for (int i = 0; kill != NULL && i < w->in_flight && i < OG_LEDGER_DEAD_REQUESTS; i++) {
-        /* A log that names threads names one by its id, and the process by its own. */
-        if (w->requests[i].tid == kill->pid && kill->pid != w->pid) {
-            *why = "likely: the killed thread's";
-            return &w->requests[i];
-        }
-        if (w->requests[i].tid == kill->invoked_pid && kill->invoked_pid != 0) {
-            *why = "likely: its thread asked for the memory that was not there";
-            return &w->requests[i];
-        }
-    }
-    *why = "a guess: the longest";
-    return &w->requests[0];
+    char text[160];
+
+    quote(s, r->vhost);
+    say(s, " ");
+    quote(s, r->handler);
+    say(s, " ");
+    quote(s, r->pattern);
+    og_suspects_say(suspect, r, page_bytes, text, sizeof text);
+    say(s, " %s, %" PRIu32 " kill%s", text, r->kills, r->kills == 1 ? "" : "s");
 }
 
-static void request(sink_t *s, const og_worker_t *w, const og_kmsg_kill_t *kill,
-                    uint64_t usec, bool missed)
+static void routes(sink_t *s, const og_past_t *past)
 {
-    const og_request_t *q;
-    const char *why;
-    uint64_t msec;
-
-    if (w->in_flight == 0) {
-        say(s, "; no request in flight is known");
-        return;
+    if (past->route != NULL) {
+        say(s, "; its route ");
+        history(s, past->route, past->suspect, past->page_bytes);
     }
-    q = choose(w, kill, &why);
-    msec = usec > q->begun_usec ? (usec - q->begun_usec) / 1000 : 0;
+    if (past->other != NULL) {
+        say(s, "; most suspect is ");
+        history(s, past->other, past->other_suspect, past->page_bytes);
+    }
+}
+
+static void request(sink_t *s, const og_request_t *q, uint64_t usec, const og_past_t *past)
+{
+    uint64_t msec = usec > q->begun_usec ? (usec - q->begun_usec) / 1000 : 0;
+
     say(s, "; request ");
     if (q->method[0] == '\0')
         say(s, "of a host with OOMGuard Off");
@@ -183,13 +180,55 @@ static void request(sink_t *s, const og_worker_t *w, const og_kmsg_kill_t *kill,
         quote(s, q->vhost);
         say(s, " client ");
         quote(s, q->client);
+        if (q->log_id[0] != '\0') {
+            say(s, " id ");
+            quote(s, q->log_id);
+        }
     }
     say(s, " for %" PRIu64 ".%03" PRIu64 " s", msec / 1000, msec % 1000);
-    if (w->in_flight == 1)
+    if (q->pages != OG_LEDGER_UNKNOWN && past->page_bytes != 0) {
+        say(s, ", which took ");
+        mib(s, (int64_t)(q->pages * (past->page_bytes / 1024)));
+    }
+}
+
+static void of_worker(sink_t *s, const og_worker_t *w, const og_kmsg_kill_t *kill, uint64_t usec,
+                      bool missed, const og_past_t *past)
+{
+    static const char *const whys[] = {
+        [OG_BLAME_KILLED] = "likely: the killed thread's",
+        [OG_BLAME_LARGEST] = "likely: it took more than the others together",
+        [OG_BLAME_ASKED] = "likely: its thread asked for the memory that was not there",
+        [OG_BLAME_LONGEST] = "a guess: the longest",
+    };
+    og_blame_t why;
+    const og_request_t *q = og_blame(w, kill, &why);
+
+    if (q == NULL) {
+        say(s, "; no request in flight is known");
+        routes(s, past);
+        return;
+    }
+    request(s, q, usec, past);
+    if (why != OG_BLAME_ALONE)
+        say(s, " (%s, of %d in flight)", whys[why], w->in_flight);
+    else
         say(s, missed ? " (likely: the only one known; others found no room to be noted)"
                       : " (certain: the only one in flight)");
+    routes(s, past);
+}
+
+static void of_helper(sink_t *s, const og_report_t *r)
+{
+    request(s, r->served, r->usec, &r->past);
+    if (r->served_of == 1)
+        say(s, r->of_parent ? " (certain: its parent was in no other)"
+                            : " (likely: such a process works for no other)");
     else
-        say(s, " (%s, of %d in flight)", why, w->in_flight);
+        say(s, " (a guess: of %d that %s, the one %s)", r->served_of,
+            r->of_parent ? "its parent was in" : "such a process works for",
+            r->served_last ? "that ended last" : "of the most suspect route");
+    routes(s, &r->past);
 }
 
 static void doubts(sink_t *s, bool late, bool again)
@@ -209,7 +248,9 @@ size_t og_render_line(const og_report_t *r, char *buf, size_t size)
     killer(&s, r->kill);
     memory(&s, r->kill);
     if (r->worker != NULL)
-        request(&s, r->worker, r->kill, r->usec, r->missed);
+        of_worker(&s, r->worker, r->kill, r->usec, r->missed, &r->past);
+    else if (r->served != NULL)
+        of_helper(&s, r);
     if (r->sure != NULL)
         say(&s, "; %s", r->sure);
     doubts(&s, r->late, r->again);
@@ -314,7 +355,7 @@ size_t og_render_case(const og_case_t *c, char *buf, size_t size)
             say(&s, "neither the kernel's log nor its counter can be read");
     }
     if (c->worker != NULL)
-        request(&s, c->worker, NULL, f->death.ended_usec, c->missed);
+        of_worker(&s, c->worker, NULL, f->death.ended_usec, c->missed, &c->past);
     doubts(&s, c->late, c->again);
     return s.len;
 }

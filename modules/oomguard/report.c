@@ -7,6 +7,8 @@
 #include "oomguard/procs.h"
 #include "oomguard/render.h"
 
+#include "apr_strings.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,11 @@
 
 /* How far the start of a process in /proc, in ticks, may lie from when it told its own. */
 #define START_SLACK_USEC 1000000
+
+/* A request whose backend was killed ends with that, most often just before the kill is read (our
+ * clock has a grain of some milliseconds), or that long before. */
+#define JUST_ENDED_USEC 8000
+#define ENDED_USEC 1000000
 
 /* Is the killed the process that httpd forked, or has a stranger got its pid since? */
 static int is_still(const witness_t *w, const og_process_t *forked, const og_kmsg_kill_t *k, uint64_t usec,
@@ -57,6 +64,16 @@ static og_role_t former(const witness_t *w, const og_kmsg_kill_t *k, og_report_t
     return OG_ROLE_FORMER;
 }
 
+/* Is it one that works for httpd, by its name, and not an earlier one's successor? */
+static int is_backend(const witness_t *w, const og_kmsg_kill_t *k, uint64_t usec)
+{
+    const og_backend_t *b = og_backends_find(og_ledger_backends(w->ledger), k->pid);
+    uint64_t asleep = parent_boot() - parent_now();
+
+    return b != NULL && b->kind == OG_BACKEND_NAMED && b->start_usec <= usec + asleep &&
+           strncmp(b->comm, k->comm, sizeof b->comm - 1) == 0;
+}
+
 static og_role_t role_of(const witness_t *w, const og_kmsg_kill_t *k, uint64_t usec,
                          uint64_t slack, og_worker_t *worker, og_report_t *r)
 {
@@ -90,6 +107,8 @@ static og_role_t role_of(const witness_t *w, const og_kmsg_kill_t *k, uint64_t u
         r->sure = "known by its parents";
         return OG_ROLE_HELPER;
     }
+    if (is_backend(w, k, usec))
+        return OG_ROLE_BACKEND;
     if (k->task_memcg[0] == '\0' || strcmp(k->task_memcg, w->cgroup.path) != 0)
         return OG_ROLE_STRANGER;
     /* Gone before it could be seen. In the root cgroup everybody is, so that tells nothing. */
@@ -98,6 +117,130 @@ static og_role_t role_of(const witness_t *w, const og_kmsg_kill_t *k, uint64_t u
         return OG_ROLE_HELPER;
     }
     return OG_ROLE_NEIGHBOUR;
+}
+
+uint64_t report_taken(const og_request_t *q, void *unused)
+{
+    og_procs_stat_t st;
+
+    if (q->faults == OG_LEDGER_UNKNOWN || og_procs_thread("/proc", q->pid, q->tid, &st) != 0 ||
+        st.faults == UINT64_MAX || st.faults < q->faults)
+        return OG_LEDGER_UNKNOWN;
+    return st.faults - q->faults;
+}
+
+/* As of the last look: at a kill there is no time for it. */
+static og_suspects_t suspects;
+
+void report_suspects(const witness_t *w)
+{
+    og_suspects_find(&suspects, og_ledger_windows(w->ledger), og_ledger_routes(w->ledger));
+}
+
+static const og_route_t *copy_route(const witness_t *w, uint64_t hash, og_route_t *copy)
+{
+    og_routes_t *routes = og_ledger_routes(w->ledger);
+    const og_route_t *route = hash != 0 ? og_routes_find(routes, hash) : NULL;
+
+    return route != NULL && og_routes_copy(routes, (unsigned)(route - routes->routes), copy) &&
+                   copy->hash == hash
+               ? copy
+               : NULL;
+}
+
+/* What is known of the route of the request that is named, to which the kill is added if it is
+ * told for the first time; and of the one that is most suspect, if that is another: a worker that
+ * is full is killed in whatever request asks for more. */
+static void recall(const witness_t *w, const og_request_t *q, int again, og_past_t *past)
+{
+    static og_route_t copy, other;
+    og_route_t *route = q != NULL && q->route != 0
+                            ? og_routes_find(og_ledger_routes(w->ledger), q->route)
+                            : NULL;
+
+    past->page_bytes = (unsigned)sysconf(_SC_PAGESIZE);
+    if (route != NULL && !again)
+        og_routes_killed(route);
+    if (route != NULL && (past->route = copy_route(w, q->route, &copy)) != NULL)
+        past->suspect = og_suspects_of(&suspects, copy.hash);
+    if (suspects.n > 0 && og_suspects_judge(&suspects.of[0]) >= OG_SUSPICION_FAIR &&
+        (q == NULL || suspects.of[0].hash != q->route) &&
+        (past->other = copy_route(w, suspects.of[0].hash, &other)) != NULL)
+        past->other_suspect = &suspects.of[0];
+}
+
+static const og_request_t *blame(const og_worker_t *worker, const og_kmsg_kill_t *k)
+{
+    og_blame_t why;
+
+    return og_blame(worker, k, &why);
+}
+
+/* The requests that a process may have worked for: those of its parent, if that is a worker
+ * (mod_cgi), else all that have such processes work for them. */
+typedef struct {
+    og_routes_t *routes;
+    int64_t ppid;
+    og_request_t best;
+    int n;
+    bool of_parent;
+    bool last; /* the one that ended last is meant */
+} served_t;
+
+/* More than 0 if a is rather the one than b: by its route, else because it is older. */
+static int is_rather(const served_t *s, const og_request_t *a, const og_request_t *b)
+{
+    const og_route_t *x = og_routes_find(s->routes, a->route);
+    const og_route_t *y = og_routes_find(s->routes, b->route);
+    int n = x != NULL && y != NULL ? og_suspects_compare(&suspects, x, y) : 0;
+
+    if (s->last)
+        return a->ended_usec > b->ended_usec;
+    return n != 0 ? n : a->begun_usec < b->begun_usec;
+}
+
+static void consider(const og_request_t *q, void *ctx)
+{
+    served_t *s = ctx;
+    bool of_parent = s->ppid > 0 && q->pid == s->ppid;
+
+    if (s->of_parent && !of_parent)
+        return;
+    if (of_parent && !s->of_parent)
+        s->n = 0;
+    s->of_parent = of_parent;
+    if (s->n++ == 0 || is_rather(s, q, &s->best) > 0)
+        s->best = *q;
+}
+
+/* Those that are in flight, or have just ended; else the last one that did. */
+static void find_served(const witness_t *w, og_report_t *r)
+{
+    static const uint64_t ended_usec[] = { JUST_ENDED_USEC, ENDED_USEC };
+    static served_t s;
+
+    /* Of the master's own children those that work for requests are known by now; others, piped
+     * loggers above all, do not. */
+    if (r->role == OG_ROLE_HELPER && r->ppid == w->task.master &&
+        og_backends_find(og_ledger_backends(w->ledger), r->kill->pid) == NULL)
+        return;
+    memset(&s, 0, sizeof s);
+    s.routes = og_ledger_routes(w->ledger);
+    s.ppid = r->ppid;
+    for (int i = 0; i < 2 && s.n == 0; i++) {
+        s.last = i > 0;
+        og_ledger_served(w->ledger,
+                         r->role == OG_ROLE_HELPER ? OG_BACKEND_FORKED : OG_BACKEND_NAMED,
+                         r->usec, r->usec > ended_usec[i] ? r->usec - ended_usec[i] : 0,
+                         consider, &s);
+    }
+    if (s.n == 0)
+        return;
+    s.best.pages = OG_LEDGER_UNKNOWN; /* what its own thread took is not what this one did */
+    r->served = &s.best;
+    r->served_of = s.n;
+    r->served_last = s.last;
+    r->of_parent = s.of_parent;
 }
 
 void report_note(witness_t *w)
@@ -183,10 +326,29 @@ static void record(witness_t *w, const json_t *event)
     w->complained = rc != 0;
 }
 
+static void copy_text(char *out, size_t size, const json_t *event, const char *key)
+{
+    const char *text = json_string_value(json_object_get(event, key));
+
+    apr_cpystrn(out, text != NULL ? text : "", size);
+}
+
 /* The history is last: what it has, no watcher tells again. An entry of the journal may so be
  * there twice, and is not lost. */
-static void publish(witness_t *w, int level, const char *line, json_t *event)
+static void publish(witness_t *w, int level, const char *line, json_t *event,
+                    const og_request_t *named)
 {
+    static og_kill_t told;
+
+    memset(&told, 0, sizeof told);
+    told.usec = parent_now();
+    told.pid = (int32_t)json_integer_value(json_object_get(event, "pid"));
+    copy_text(told.event, sizeof told.event, event, "event");
+    copy_text(told.role, sizeof told.role, event, "role");
+    copy_text(told.id, sizeof told.id, event, "id");
+    if (named != NULL)
+        told.request = *named;
+    og_ledger_tell(w->ledger, &told);
     post(w, level, line, event);
     record(w, event);
     json_decref(event);
@@ -197,6 +359,8 @@ void report_start(witness_t *w)
     char line[64];
     json_t *event = og_event_start();
 
+    if (conf_of(w->server)->routes)
+        report_suspects(w); /* and what this reads and writes */
     snprintf(line, sizeof line, "the watcher of httpd %d has begun", (int)w->task.master);
     post(w, APLOG_INFO, line, event);
     json_decref(event);
@@ -207,7 +371,8 @@ static og_where_t where_of(const witness_t *w, const og_kmsg_kill_t *k, og_role_
     if (k->task_memcg[0] != '\0')
         return og_counters_count(&w->counters, &w->cgroup, k->task_memcg) ? OG_WHERE_INSIDE
                                                                           : OG_WHERE_OUTSIDE;
-    return role == OG_ROLE_STRANGER ? OG_WHERE_UNKNOWN : OG_WHERE_INSIDE;
+    return role == OG_ROLE_STRANGER || role == OG_ROLE_BACKEND ? OG_WHERE_UNKNOWN
+                                                               : OG_WHERE_INSIDE;
 }
 
 /* What is told, at which level, and how it begins. */
@@ -221,6 +386,7 @@ typedef struct {
 static const tone_t stranger = { APLOG_INFO, "OG0103: not of this httpd: " },
                     neighbour = { APLOG_NOTICE, "OG0102: in httpd's memory cgroup, but not of "
                                                 "this httpd: " },
+                    works_for_us = { APLOG_CRIT, "OG0112: " },
                     ours = { APLOG_CRIT, "OG0101: " };
 
 /* A watcher that was there, and did not run for long, did not watch either: the dead worker is
@@ -238,6 +404,7 @@ void report_kill(witness_t *w, const og_kmsg_kill_t *k)
 {
     static char line[TAG_MAX + OG_RENDER_LINE_MAX];
     static og_worker_t worker;
+    const og_request_t *named = NULL;
     const tone_t *tone;
     char id[OG_EVENT_ID_MAX];
     size_t len;
@@ -260,14 +427,23 @@ void report_kill(witness_t *w, const og_kmsg_kill_t *k)
     how = begin(w, k->seq, id);
     r.again = how == TELL_AGAIN;
     if (how != TOLD) {
+        if (r.worker != NULL) {
+            named = blame(&worker, k);
+        }
+        else if (r.role == OG_ROLE_HELPER || r.role == OG_ROLE_BACKEND) {
+            find_served(w, &r);
+            named = r.served;
+        }
+        recall(w, named, r.again, &r.past);
         tone = r.role == OG_ROLE_STRANGER    ? &stranger
                : r.role == OG_ROLE_NEIGHBOUR ? &neighbour
+               : r.role == OG_ROLE_BACKEND   ? &works_for_us
                                              : &ours;
         len = (size_t)snprintf(line, TAG_MAX, "%s", tone->tag);
         og_render_line(&r, line + len, sizeof line - len);
         ap_log_error(APLOG_MARK, tone->level, 0, w->server, "%s", line);
-        if (tone == &ours)
-            publish(w, tone->level, line, og_event_kill(&r, id, apr_time_now()));
+        if (tone == &ours || tone == &works_for_us)
+            publish(w, tone->level, line, og_event_kill(&r, id, apr_time_now()), named);
     }
     og_verdict_told(&w->seen.verdict, pid, where_of(w, k, r.role), k->seq, r.usec);
     if (w->seen.resume_seq <= k->seq)
@@ -301,6 +477,7 @@ void report_finding(witness_t *w, const og_finding_t *f)
 {
     static char line[TAG_MAX + OG_RENDER_LINE_MAX];
     static og_worker_t worker;
+    const og_request_t *named = NULL;
     const tone_t *tone = &findings[f->kind];
     char id[OG_EVENT_ID_MAX];
     size_t len;
@@ -319,10 +496,13 @@ void report_finding(witness_t *w, const og_finding_t *f)
     how = begin(w, key, id);
     c.again = how == TELL_AGAIN;
     if (how != TOLD) {
+        if (c.worker != NULL)
+            named = blame(&worker, NULL);
+        recall(w, named, c.again || f->kind != OG_FINDING_COUNTED, &c.past);
         len = (size_t)snprintf(line, TAG_MAX, "%s", tone->tag);
         og_render_case(&c, line + len, sizeof line - len);
         ap_log_error(APLOG_MARK, tone->level, 0, w->server, "%s", line);
-        publish(w, tone->level, line, og_event_case(&c, id, apr_time_now()));
+        publish(w, tone->level, line, og_event_case(&c, id, apr_time_now()), named);
     }
     end(w);
 }

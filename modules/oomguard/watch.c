@@ -4,11 +4,13 @@
 #include "oomguard/event.h"
 #include "oomguard/guard.h"
 #include "oomguard/kmsg.h"
+#include "oomguard/procs.h"
 #include "oomguard/reserve.h"
 #include "oomguard/ring.h"
 #include "lib/cgroup.h"
 #include "lib/file.h"
 
+#include "apr_fnmatch.h"
 #include "apr_portable.h"
 #include "apr_strings.h"
 #include "unixd.h"
@@ -48,8 +50,29 @@
 #define LOOK_MSEC 250
 #define LOOK_AGAIN_MSEC 20
 
+/* How often requests in flight are looked at for what they have taken so far, those that run
+ * for so long; and how often, where there were none. */
+#define LOOK_AT_REQUESTS_MSEC 250
+#define LOOK_FOR_REQUESTS_MSEC 1000
+#define REQUEST_MIN_MSEC 100
+
+/* How often it is found out who is suspected, if there is anything new; and what any of these
+ * looks may take of a processor's time, which is one part of so many. */
+#define SUSPECTS_MSEC 2000
+#define TIME_PARTS 50
+
+/* How often, while there are such, it is looked who works for them: those that httpd forked, and
+ * those that are found by their names, for which all of /proc has to be read. */
+#define FORKED_MSEC 1000
+#define NAMED_MSEC 5000
+
 static struct {
     witness_t w;
+    uint64_t requests_usec; /* when to look at requests again; UINT64_MAX: never */
+    uint64_t forked_usec, named_usec; /* likewise at who works for them */
+    uint64_t suspects_usec;
+    uint32_t windows; /* there were when that was looked at */
+    char comm[64]; /* the master's */
     int usage_fd; /* of the cgroup, or -errno */
     uint64_t limit_bytes;
     uint64_t next; /* the number of the record that would follow the last one read */
@@ -332,6 +355,95 @@ static int look(void)
     return err;
 }
 
+static int is_like_master(const og_procs_stat_t *st)
+{
+    return strcmp(st->comm, self.comm) == 0;
+}
+
+/* A worker says that it is one when it has begun. Daemons have the master's name, and what those
+ * start has them as parents; piped loggers and the like work for no request. */
+static void add_forked(const og_process_t *p, void *unused)
+{
+    og_procs_stat_t st, parent;
+
+    if ((p->marks & OG_FORKED_WORKER) == 0 && p->pid != getpid() &&
+        og_ledger_slot(self.w.ledger, p->pid) < 0 && og_procs_stat("/proc", p->pid, &st) == 0 &&
+        parent_boot() > st.start_usec + FORKED_MSEC * 1000 &&
+        (is_like_master(&st) ||
+         (og_procs_stat("/proc", st.ppid, &parent) == 0 && is_like_master(&parent) &&
+          parent.pid != self.w.task.master)))
+        og_backends_add(og_ledger_backends(self.w.ledger), &st, OG_BACKEND_FORKED);
+}
+
+static void add_named(const og_procs_stat_t *st, void *unused)
+{
+    const apr_array_header_t *globs = conf_of(self.w.server)->backends;
+
+    for (int i = 0; i < globs->nelts; i++) {
+        if (apr_fnmatch(APR_ARRAY_IDX(globs, i, const char *), st->comm, 0) == APR_SUCCESS)
+            og_backends_add(og_ledger_backends(self.w.ledger), st, OG_BACKEND_NAMED);
+    }
+}
+
+static void find_backends(uint64_t now)
+{
+    og_backends_t *backends = og_ledger_backends(self.w.ledger);
+
+    if (now >= self.forked_usec && og_backends_wanted(backends, OG_BACKEND_FORKED)) {
+        og_backends_sweep(backends, "/proc");
+        og_forked_each(og_ledger_forked(self.w.ledger), add_forked, NULL);
+        self.forked_usec = now + FORKED_MSEC * 1000;
+    }
+    if (now >= self.named_usec && og_backends_wanted(backends, OG_BACKEND_NAMED)) {
+        og_backends_sweep(backends, "/proc");
+        og_procs_each("/proc", add_named, NULL);
+        self.named_usec = now + NAMED_MSEC * 1000;
+    }
+}
+
+static uint64_t look_at(const og_request_t *q, void *found)
+{
+    *(int *)found = 1;
+    return parent_now() < q->begun_usec + REQUEST_MIN_MSEC * 1000 ? OG_LEDGER_UNKNOWN
+                                                                  : report_taken(q, NULL);
+}
+
+static uint64_t later(uint64_t now, uint64_t at_least_msec)
+{
+    uint64_t took_usec = parent_now() - now;
+
+    return now + (took_usec * TIME_PARTS > at_least_msec * 1000 ? took_usec * TIME_PARTS
+                                                                : at_least_msec * 1000);
+}
+
+static void suspect(uint64_t now)
+{
+    uint32_t windows = __atomic_load_n(&og_ledger_windows(self.w.ledger)->next, __ATOMIC_RELAXED);
+
+    if (now < self.suspects_usec || windows == self.windows)
+        return;
+    report_suspects(&self.w);
+    self.windows = windows;
+    self.suspects_usec = later(now, SUSPECTS_MSEC);
+}
+
+/* Not where memory is short already, or was a moment ago: the kernel asks for some for who reads
+ * /proc. */
+static void look_at_requests(void)
+{
+    uint64_t now = parent_now();
+    int found = 0;
+
+    if (now < self.requests_usec)
+        return;
+    if (og_reserve_is_whole(&self.reserve) && has_room()) {
+        og_ledger_look(self.w.ledger, look_at, &found);
+        find_backends(now);
+        suspect(now);
+    }
+    self.requests_usec = later(now, found ? LOOK_AT_REQUESTS_MSEC : LOOK_FOR_REQUESTS_MSEC);
+}
+
 /* Does anything wake us at a kill? */
 static int is_called(void)
 {
@@ -361,6 +473,7 @@ static void sleep_well(const sigset_t *during_poll)
                                         1000ULL);
     if (!og_reserve_is_whole(&self.reserve))
         until = sooner(until, self.calm_usec);
+    until = sooner(until, self.requests_usec);
     wait_usec = (until > now ? until - now : 0) + 1000; /* what is too early comes again */
     t.tv_sec = (time_t)(wait_usec / 1000000);
     t.tv_nsec = (long)(wait_usec % 1000000) * 1000;
@@ -438,6 +551,7 @@ static void leave(int err)
 void watch_forever(server_rec *s, const watch_task_t *task)
 {
     guard_retained_t *kept = parent_retained();
+    og_procs_stat_t master;
     sigset_t during_poll;
     int err, score;
 
@@ -471,10 +585,14 @@ void watch_forever(server_rec *s, const watch_task_t *task)
     report_start(&self.w);
     og_reserve_make(&self.reserve);
     self.calm_msec = CALM_MSEC;
+    self.requests_usec = conf_of(s)->routes ? 0 : UINT64_MAX;
+    if (og_procs_stat("/proc", task->master, &master) == 0)
+        memcpy(self.comm, master.comm, sizeof self.comm);
     report_note(&self.w); /* and once more below: both copies of it have their memory then */
     while ((err = look()) == 0 && !finish) {
         sleep_well(&during_poll);
         refill();
+        look_at_requests();
     }
     if (err == 0 && getppid() != task->master && task->log != LOG_NONE) {
         struct pollfd log = { task->kmsg, POLLIN, 0 };

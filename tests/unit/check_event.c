@@ -90,6 +90,34 @@ START_TEST(a_kill)
 }
 END_TEST
 
+START_TEST(routes)
+{
+    og_kmsg_kill_t k = kill_of();
+    og_worker_t w = worker_of(1);
+    og_route_t asked = { .vhost = "v", .pattern = "/a", .requests = 2, .faults = 512 };
+    og_route_t leaks = { .vhost = "v", .handler = "h", .pattern = "/leak", .requests = 50 };
+    og_suspect_t suspect = { .pages = 512, .error = 25.5, .share = 0.75, .requests = 50 };
+    og_report_t r = { .kill = &k, .role = OG_ROLE_WORKER, .worker = &w, .past = {
+        .route = &asked, .other = &leaks, .other_suspect = &suspect, .page_bytes = 4096 } };
+    json_t *j = kill_event(&r), *route = json_object_get(j, "route");
+
+    ck_assert_str_eq(string(route, "pattern"), "/a");
+    ck_assert_int_eq(integer(route, "taken_bytes"), 512 * 4096);
+    ck_assert(json_is_null(json_object_get(route, "retained_each")));
+    ck_assert_str_eq(string(route, "suspicion"), "unknown");
+    route = json_object_get(j, "most_suspect");
+    ck_assert_str_eq(string(route, "handler"), "h");
+    ck_assert_str_eq(string(route, "suspicion"), "strong");
+    ck_assert_int_eq(integer(route, "retained_bytes"), 50 * 512 * 4096);
+    ck_assert_double_eq(json_real_value(json_object_get(route, "retained_share")), 0.75);
+    json_decref(j);
+    r.past.other = NULL;
+    j = kill_event(&r);
+    ck_assert(json_is_null(json_object_get(j, "most_suspect")));
+    json_decref(j);
+}
+END_TEST
+
 START_TEST(what_is_not_to_be_told)
 {
     og_kmsg_kill_t k = kill_of();
@@ -158,13 +186,20 @@ START_TEST(the_longest_from_the_arena)
     og_kmsg_kill_t k = kill_of();
     og_worker_t w = worker_of(OG_LEDGER_DEAD_REQUESTS);
     og_report_t r = { .kill = &k, .role = OG_ROLE_WORKER, .worker = &w };
+    og_route_t route = { .hash = 1 };
     char tiny[100];
 
+    memset(route.vhost, 1, sizeof route.vhost - 1);
+    memset(route.handler, 1, sizeof route.handler - 1);
+    memset(route.pattern, 1, sizeof route.pattern - 1);
+    r.past = (og_past_t){ .route = &route, .other = &route, .page_bytes = 4096 };
     memset(k.task_memcg, 1, sizeof k.task_memcg - 1);
     memset(k.oom_memcg, 1, sizeof k.oom_memcg - 1);
     for (int i = 0; i < OG_LEDGER_DEAD_REQUESTS; i++) {
         memset(w.requests[i].path, 0xff, sizeof w.requests[i].path - 1);
         memset(w.requests[i].vhost, 0xff, sizeof w.requests[i].vhost - 1);
+        memset(w.requests[i].handler, 1, sizeof w.requests[i].handler - 1);
+        memset(w.requests[i].log_id, 1, sizeof w.requests[i].log_id - 1);
     }
     og_event_arena();
     for (int i = 0; i < 1000; i++) {
@@ -186,6 +221,7 @@ int main(void)
 
     tcase_add_test(tc, a_kill);
     tcase_add_test(tc, what_is_not_to_be_told);
+    tcase_add_test(tc, routes);
     tcase_add_test(tc, text_from_outside);
     tcase_add_test(tc, findings);
     tcase_add_test(tc, the_longest_from_the_arena);

@@ -25,6 +25,22 @@ START_TEST(finds_the_last_of_a_pid)
 }
 END_TEST
 
+static void note(const og_process_t *p, void *ctx)
+{
+    *(int *)ctx += p->pid;
+}
+
+START_TEST(lists_all)
+{
+    int sum = 0;
+
+    og_forked_add(&forked, 500, 400, 10);
+    og_forked_add(&forked, 7000, 400, 20);
+    og_forked_each(&forked, note, &sum);
+    ck_assert_int_eq(sum, 7500);
+}
+END_TEST
+
 /* Many short-lived ones do not displace one that lives: this very process. */
 START_TEST(keeps_the_living)
 {
@@ -88,6 +104,7 @@ int main(void)
     TCase *tc = tcase_create("forked");
 
     tcase_add_test(tc, finds_the_last_of_a_pid);
+    tcase_add_test(tc, lists_all);
     tcase_add_test(tc, keeps_the_living);
     tcase_add_test(tc, displaces_the_oldest);
     tcase_add_test(tc, sweeps);

@@ -15,6 +15,7 @@
 
 static og_ledger_t *l;
 static unsigned hint;
+static __thread bool same;
 
 static void setup(void)
 {
@@ -26,10 +27,19 @@ static void setup(void)
     hint = 0;
 }
 
+static og_request_t *begin_as(int slot, unsigned *mine, pid_t pid, pid_t tid, const char *path)
+{
+    og_asked_t a = { pid, tid, SEC, 0, 0, "GET", "c", "v", path, NULL, false };
+
+    return og_ledger_begin(l, slot, mine, &a, &same);
+}
+
 static og_request_t *begin(int slot, pid_t pid, pid_t tid, uint64_t usec, const char *path)
 {
-    return og_ledger_begin(l, slot, &hint, pid, tid, usec, "GET", "127.0.0.1", "a.example",
-                           path);
+    og_asked_t a = { pid, tid, usec, 0, 0, "GET", "127.0.0.1", "a.example", path, NULL,
+                     false };
+
+    return og_ledger_begin(l, slot, &hint, &a, &same);
 }
 
 START_TEST(tells_the_living)
@@ -184,8 +194,7 @@ START_TEST(finds_every_free_cell)
     for (int i = 0; i < CELLS; i++) {
         unsigned fresh = 0;
 
-        ck_assert_ptr_nonnull(og_ledger_begin(l, 0, &fresh, 100, 100 + i, SEC, "GET", "c", "v",
-                                              "/"));
+        ck_assert_ptr_nonnull(begin_as(0, &fresh, 100, 100 + i, "/"));
     }
     ck_assert_uint_eq(og_ledger_missed(l), 0);
     ck_assert(og_ledger_worker(l, 100, 0, SEC, 0, &w));
@@ -199,11 +208,190 @@ START_TEST(keeps_the_untold)
     og_worker_t w;
 
     og_ledger_started(l, 0, 100, 0, 0);
-    ck_assert_ptr_nonnull(og_ledger_begin(l, 0, &hint, 100, 100, SEC, NULL, NULL, NULL, NULL));
+    ck_assert_ptr_nonnull(og_ledger_begin(l, 0, &hint, &(og_asked_t){ .pid = 100, .tid = 100,
+                                                                      .usec = SEC }, &same));
     ck_assert(og_ledger_worker(l, 100, 0, SEC, 0, &w));
     ck_assert_int_eq(w.in_flight, 1);
     ck_assert_str_eq(w.requests[0].method, "");
     ck_assert_str_eq(w.requests[0].path, "");
+}
+END_TEST
+
+/* What a cell says of the request before holds for its host and path alone. */
+START_TEST(knows_the_same_again)
+{
+    og_asked_t a = { .pid = 1, .tid = 1, .by = 7, .vhost = "v", .path = "/a" };
+    og_request_t *cell;
+
+    og_ledger_started(l, 0, 1, 0, 0);
+    for (int i = 0; i < 2; i++) {
+        cell = og_ledger_begin(l, 0, &hint, &a, &same);
+        ck_assert(same == (i > 0));
+        ck_assert(og_ledger_name(cell, "h", NULL) == (i > 0));
+        cell->kept_by = a.by;
+        og_ledger_end(cell);
+    }
+    a.path = "/b";
+    cell = og_ledger_begin(l, 0, &hint, &a, &same);
+    ck_assert(!same);
+    ck_assert(!og_ledger_name(cell, "i", "id"));
+    cell->kept_by = a.by;
+    og_ledger_end(cell);
+    a.by = 8; /* another host of that name */
+    og_ledger_end(og_ledger_begin(l, 0, &hint, &a, &same));
+    ck_assert(!same);
+    a.by = 7; /* which has been driven out */
+    og_ledger_end(og_ledger_begin(l, 0, &hint, &a, &same));
+    ck_assert(!same);
+    a.by = 0;
+    a.vhost = NULL;
+    cell = og_ledger_begin(l, 0, &hint, &a, &same);
+    ck_assert(!same);
+    ck_assert_str_eq(cell->vhost, "");
+}
+END_TEST
+
+START_TEST(names_what_is_in_flight)
+{
+    og_request_t *cell = begin(0, 100, 100, SEC, "/x");
+    og_worker_t w;
+
+    og_ledger_started(l, 0, 100, 0, 0);
+    og_ledger_name(cell, "php", "id");
+    og_ledger_route(cell, 42);
+    ck_assert(og_ledger_nth(l, 0, &w));
+    ck_assert_str_eq(w.requests[0].handler, "php");
+    ck_assert_str_eq(w.requests[0].log_id, "id");
+    ck_assert_uint_eq(w.requests[0].route, 42);
+    og_ledger_end(cell);
+    cell = begin(0, 100, 100, SEC, "/y"); /* nobody has named it yet */
+    ck_assert(og_ledger_nth(l, 0, &w));
+    ck_assert_str_eq(w.requests[0].handler, "");
+    ck_assert_str_eq(w.requests[0].log_id, "");
+    ck_assert_uint_eq(w.requests[0].route, 0);
+    ck_assert_uint_eq(og_ledger_slots(l), SLOTS);
+    ck_assert(!og_ledger_nth(l, 1, &w));
+}
+END_TEST
+
+static uint64_t took(const og_request_t *q, void *ctx)
+{
+    (*(int *)ctx)++;
+    return q->path[1] == 'b' ? 1000 : q->path[1] == 'c' ? 2000 : OG_LEDGER_UNKNOWN;
+}
+
+/* The largest come first, as far as is known, and each look is of one request alone. */
+START_TEST(notes_what_a_look_says)
+{
+    static const char *const paths[] = { "/a", "/b", "/c", "/d", "/e", "/f" };
+    og_request_t *cells[6];
+    og_worker_t w;
+    int n = 0;
+
+    og_ledger_started(l, 0, 100, 0, 0);
+    for (int i = 0; i < 6; i++)
+        cells[i] = begin(0, 100, 100 + i, SEC + (uint64_t)i, paths[i]);
+    og_ledger_look(l, took, &n);
+    ck_assert_int_eq(n, 6);
+    ck_assert(og_ledger_nth(l, 0, &w));
+    ck_assert_int_eq(w.in_flight, 6);
+    ck_assert_str_eq(w.requests[0].path, "/c");
+    ck_assert_uint_eq(w.requests[0].pages, 2000);
+    ck_assert_str_eq(w.requests[1].path, "/b");
+    ck_assert_str_eq(w.requests[2].path, "/a");
+    ck_assert_uint_eq(w.requests[2].pages, OG_LEDGER_UNKNOWN);
+    ck_assert_str_eq(w.requests[3].path, "/d");
+    og_ledger_end(cells[2]);
+    begin(0, 100, 102, SEC, "/x");
+    ck_assert(og_ledger_nth(l, 0, &w));
+    ck_assert_str_eq(w.requests[0].path, "/b");
+    og_ledger_exited(l, 0, 100, 0, 2 * SEC);
+    ck_assert(og_ledger_worker(l, 100, 0, SEC, 0, &w));
+    ck_assert_uint_eq(w.requests[0].pages, 1000);
+    n = 0;
+    og_ledger_look(l, took, &n);
+    ck_assert_int_eq(n, 0);
+}
+END_TEST
+
+static void collect(const og_request_t *q, void *ctx)
+{
+    strcat(ctx, q->path);
+}
+
+/* A daemon that dies may be reported when the request it died of has ended. */
+/* The client's text is kept for the next request of a connection, but not another's. */
+START_TEST(keeps_the_client)
+{
+    og_asked_t asked = { .pid = 100, .tid = 101, .method = "GET", .client = "a", .vhost = "v",
+                         .path = "/" };
+    unsigned mine = 0, others = 0;
+    og_request_t *cell;
+
+    og_ledger_started(l, 0, 100, 0, 0);
+    cell = og_ledger_begin(l, 0, &mine, &asked, &same);
+    og_ledger_end(cell);
+    asked.client = "not looked at";
+    asked.same_client = true;
+    ck_assert_ptr_eq(og_ledger_begin(l, 0, &mine, &asked, &same), cell);
+    ck_assert_str_eq(cell->client, "a");
+    og_ledger_end(cell);
+    asked.tid = 102;
+    asked.client = "b";
+    asked.same_client = false;
+    ck_assert_ptr_eq(og_ledger_begin(l, 0, &others, &asked, &same), cell);
+    og_ledger_end(cell);
+    asked.tid = 101;
+    asked.client = "a";
+    asked.same_client = true;
+    ck_assert_ptr_eq(og_ledger_begin(l, 0, &mine, &asked, &same), cell);
+    ck_assert_str_eq(cell->client, "a");
+}
+END_TEST
+
+START_TEST(knows_whom_backends_served)
+{
+    og_request_t *in_flight, *ended, *earlier, *others;
+    char paths[64] = "";
+
+    og_ledger_started(l, 0, 100, 0, 0);
+    in_flight = begin(0, 100, 101, 2 * SEC, "/a");
+    ended = begin(0, 100, 102, 2 * SEC, "/b");
+    earlier = begin(0, 100, 103, 2 * SEC, "/c");
+    others = begin(0, 100, 104, 2 * SEC, "/d");
+    in_flight->kind = ended->kind = earlier->kind = OG_BACKEND_FORKED;
+    others->kind = OG_BACKEND_NAMED;
+    begin(0, 100, 105, 2 * SEC, "/e");
+    ended->ended_usec = 6 * SEC;
+    og_ledger_end(ended);
+    earlier->ended_usec = 4 * SEC;
+    og_ledger_end(earlier);
+    og_ledger_served(l, OG_BACKEND_FORKED, 6 * SEC, 5 * SEC, collect, paths);
+    ck_assert_str_eq(paths, "/a/b");
+    paths[0] = '\0';
+    og_ledger_served(l, OG_BACKEND_NAMED, 6 * SEC, 5 * SEC, collect, paths);
+    ck_assert_str_eq(paths, "/d");
+    paths[0] = '\0';
+    og_ledger_served(l, OG_BACKEND_FORKED, SEC, 0, collect, paths); /* before they began */
+    ck_assert_str_eq(paths, "");
+}
+END_TEST
+
+START_TEST(remembers_what_was_told)
+{
+    og_kill_t k = { .pid = 0 }, out;
+
+    ck_assert(!og_ledger_told(l, 0, &out));
+    for (int i = 1; i <= OG_LEDGER_KILLS + 3; i++) {
+        k.pid = i;
+        og_ledger_tell(l, &k);
+        ck_assert(og_ledger_told(l, 0, &out));
+        ck_assert_int_eq(out.pid, i);
+        ck_assert(og_ledger_told(l, 1, &out) == (i > 1));
+    }
+    ck_assert(og_ledger_told(l, OG_LEDGER_KILLS - 1, &out));
+    ck_assert_int_eq(out.pid, 4);
+    ck_assert(!og_ledger_told(l, OG_LEDGER_KILLS, &out));
 }
 END_TEST
 
@@ -215,8 +403,9 @@ START_TEST(cuts_long_text)
     memset(path, 'p', sizeof path - 1);
     path[sizeof path - 1] = '\0';
     og_ledger_started(l, 0, 100, 0, 0);
-    ck_assert_ptr_nonnull(og_ledger_begin(l, 0, &hint, 100, 100, 0, "METHODMETHODMETHOD", NULL,
-                                          "v", path));
+    ck_assert_ptr_nonnull(og_ledger_begin(l, 0, &hint, &(og_asked_t){
+        .pid = 100, .tid = 100, .method = "METHODMETHODMETHOD", .vhost = "v", .path = path,
+        .query = "q" }, &same));
     ck_assert(og_ledger_worker(l, 100, 0, 0, 0, &w));
     ck_assert_uint_eq(strlen(w.requests[0].path), sizeof w.requests[0].path - 1);
     ck_assert_uint_eq(strlen(w.requests[0].method), sizeof w.requests[0].method - 1);
@@ -328,7 +517,7 @@ START_TEST(knows_a_worker_that_the_master_does_not)
     unsigned mine = 0;
 
     og_forked_add(og_ledger_forked(l), 501, 1, SEC);
-    ck_assert(og_ledger_begin(l, 1, &mine, 501, 501, SEC, "GET", "c", "v", "/x") != NULL);
+    ck_assert(begin_as(1, &mine, 501, 501, "/x") != NULL);
     ck_assert(!og_ledger_worker(l, 501, 0, SEC, 0, &w));
     og_forked_mark(og_ledger_forked(l), 501, OG_FORKED_WORKER);
     ck_assert(og_ledger_worker(l, 501, 0, SEC, 0, &w));
@@ -353,7 +542,7 @@ static void *serve(void *arg)
 
         memset(path, 'a' + (int)(n % 26), sizeof path - 1);
         path[sizeof path - 1] = '\0';
-        cell = og_ledger_begin(l, 0, &mine, 100, 200 + me, SEC, "GET", "c", "v", path);
+        cell = begin_as(0, &mine, 100, 200 + me, path);
         if (cell != NULL)
             og_ledger_end(cell);
     }
@@ -400,6 +589,12 @@ int main(void)
     tcase_add_test(tc, finds_every_free_cell);
     tcase_add_test(tc, keeps_the_untold);
     tcase_add_test(tc, cuts_long_text);
+    tcase_add_test(tc, knows_the_same_again);
+    tcase_add_test(tc, names_what_is_in_flight);
+    tcase_add_test(tc, notes_what_a_look_says);
+    tcase_add_test(tc, keeps_the_client);
+    tcase_add_test(tc, knows_whom_backends_served);
+    tcase_add_test(tc, remembers_what_was_told);
     tcase_add_test(tc, remembers_many_dead);
     tcase_add_test(tc, sweeps);
     tcase_add_test(tc, says_once);

@@ -54,6 +54,56 @@ START_TEST(says_all_of_a_worker)
 }
 END_TEST
 
+/* And of a route that leaks, be it the request's own, another one's, or nobody's who is known. */
+START_TEST(says_who_is_suspected)
+{
+    og_kmsg_kill_t k = kill_of(4242);
+    og_worker_t w = worker_of(4242, 1);
+    og_route_t asked = { .vhost = "a.example", .handler = "h", .pattern = "/{n}", .requests = 2,
+                         .faults = 512, .kills = 1 };
+    og_route_t leaks = { .vhost = "v", .handler = "\n", .pattern = "/leak", .requests = 50 };
+    og_suspect_t suspect = { .pages = 512, .error = 25.6, .share = 0.97, .requests = 4211 };
+    og_report_t r = { .kill = &k, .role = OG_ROLE_WORKER, .worker = &w, .usec = 2234000,
+                      .past = { .route = &asked, .other = &leaks, .other_suspect = &suspect,
+                                .page_bytes = 4096 } };
+
+    w.requests[0].pages = 25600;
+    render(&r);
+    ck_assert_ptr_nonnull(strstr(line, " for 1.234 s, which took 100.0 MiB (certain: "));
+    ck_assert_ptr_nonnull(strstr(line, "; its route \"a.example\" \"h\" \"/{n}\" takes 1.0 MiB a "
+                                       "request over 2 requests, too few to tell what it retains, "
+                                       "1 kill; most suspect is \"v\" \"%0a\" \"/leak\" retains "
+                                       "2.0 MiB a request (+-102.4 KiB) over 4211 requests, 97 % "
+                                       "of all growth, 0 kills"));
+    w = worker_of(4242, 0);
+    r.past.route = NULL;
+    render(&r);
+    ck_assert_ptr_nonnull(strstr(line, "; no request in flight is known; most suspect is \"v\" "));
+}
+END_TEST
+
+/* A helper's request is one of its parent's, or one that such helpers are there for. */
+START_TEST(says_what_a_helper_worked_for)
+{
+    og_kmsg_kill_t k = kill_of(4242);
+    og_worker_t w = worker_of(4000, 1);
+    og_report_t r = { .kill = &k, .role = OG_ROLE_HELPER, .ppid = 4000, .usec = 2234000,
+                      .served = &w.requests[0], .served_of = 1, .of_parent = true };
+
+    render(&r);
+    ck_assert_ptr_nonnull(strstr(line, "killed helper 4242 \"httpd\", child of 4000: "));
+    ck_assert_ptr_nonnull(strstr(line, "\"GET\" \"/oom\" "));
+    ck_assert_ptr_nonnull(strstr(line, "(certain: its parent was in no other)"));
+    r.of_parent = false;
+    render(&r);
+    ck_assert_ptr_nonnull(strstr(line, "(likely: such a process works for no other)"));
+    r.served_of = 3;
+    render(&r);
+    ck_assert_ptr_nonnull(strstr(line, "(a guess: of 3 that such a process works for, the one of "
+                                       "the most suspect route)"));
+}
+END_TEST
+
 START_TEST(admits_what_it_guesses)
 {
     og_kmsg_kill_t k = kill_of(4242);
@@ -166,8 +216,15 @@ START_TEST(fits)
     og_kmsg_kill_t k = kill_of(4242);
     og_worker_t w = worker_of(4242, 1);
     og_report_t r = { .kill = &k, .role = OG_ROLE_WORKER, .worker = &w, .usec = 1000000,
-                      .late = true };
+                      .late = true, .past = { .page_bytes = 4096 } };
+    og_route_t route = { .hash = 1 };
+    og_suspect_t suspect = { .pages = 1e12, .error = 1e9, .share = 1, .requests = UINT32_MAX };
 
+    memset(route.vhost, 1, sizeof route.vhost - 1);
+    memset(route.handler, 1, sizeof route.handler - 1);
+    memset(route.pattern, 1, sizeof route.pattern - 1);
+    r.past.route = r.past.other = &route;
+    r.past.suspect = r.past.other_suspect = &suspect;
     memset(k.oom_memcg, 1, sizeof k.oom_memcg - 1);
     memset(k.comm, '"', sizeof k.comm - 1);
     memset(k.invoked_by, '"', sizeof k.invoked_by - 1);
@@ -175,6 +232,7 @@ START_TEST(fits)
     memset(w.requests[0].vhost, 1, sizeof w.requests[0].vhost - 1);
     memset(w.requests[0].method, 1, sizeof w.requests[0].method - 1);
     memset(w.requests[0].client, 1, sizeof w.requests[0].client - 1);
+    memset(w.requests[0].log_id, 1, sizeof w.requests[0].log_id - 1);
     render(&r);
     ck_assert_ptr_nonnull(strstr(line, "while nobody watched"));
     ck_assert_ptr_nonnull(strstr(line, "\"... vhost"));
@@ -192,6 +250,8 @@ int main(void)
     TCase *tc = tcase_create("render");
 
     tcase_add_test(tc, says_all_of_a_worker);
+    tcase_add_test(tc, says_who_is_suspected);
+    tcase_add_test(tc, says_what_a_helper_worked_for);
     tcase_add_test(tc, admits_what_it_guesses);
     tcase_add_test(tc, is_not_certain_without_having_seen_all);
     tcase_add_test(tc, admits_what_it_does_not_know);

@@ -1,0 +1,132 @@
+/* Licensed under the Apache License, Version 2.0; see LICENSE. */
+#include "oomguard/backends.h"
+#include "unit.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static og_backends_t table;
+static uint64_t who;
+
+static void setup(void)
+{
+    memset(&table, 0, sizeof table);
+}
+
+#define BYTES (4 << 20) /* of a few pages the kernel may not know yet */
+
+/* A process that has taken some memory and waits for its end, and what /proc says of it. */
+static pid_t start(og_procs_stat_t *st)
+{
+    int ready[2];
+    char c;
+    pid_t pid;
+
+    ck_assert_int_eq(pipe(ready), 0);
+    if ((pid = fork()) == 0) {
+        char *p = malloc(BYTES);
+
+        if (p != NULL)
+            memset(p, 1, BYTES);
+        (void)!write(ready[1], "r", 1);
+        pause();
+        _exit(p == NULL);
+    }
+    ck_assert_int_gt(pid, 0);
+    ck_assert_int_eq(read(ready[0], &c, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    ck_assert_int_eq(og_procs_stat("/proc", pid, st), 0);
+    return pid;
+}
+
+static int64_t now(void)
+{
+    return og_backends_now(&table, "/proc", &who);
+}
+
+static void end(pid_t pid)
+{
+    ck_assert_int_eq(kill(pid, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+
+START_TEST(sums_up_the_living)
+{
+    og_procs_stat_t a, b;
+    pid_t first = start(&a), second = start(&b);
+    int64_t both;
+
+    ck_assert_int_eq(now(), 0);
+    ck_assert(og_backends_add(&table, &a, OG_BACKEND_FORKED));
+    ck_assert(og_backends_add(&table, &a, OG_BACKEND_FORKED)); /* it is there */
+    ck_assert(og_backends_add(&table, &b, OG_BACKEND_NAMED));
+    ck_assert_uint_eq(table.used, 2);
+    both = now();
+    ck_assert_int_gt(both, 0);
+    ck_assert_uint_eq(og_backends_find(&table, second)->kind, OG_BACKEND_NAMED);
+    end(second);
+    ck_assert_int_lt(now(), both);
+    og_backends_sweep(&table, "/proc");
+    ck_assert_ptr_null(og_backends_find(&table, second));
+    ck_assert_ptr_nonnull(og_backends_find(&table, first));
+    end(first);
+}
+END_TEST
+
+/* Another process has its pid now. */
+START_TEST(is_not_fooled_by_a_pid)
+{
+    og_procs_stat_t st, earlier;
+    pid_t pid = start(&st);
+
+    earlier = st;
+    earlier.start_usec -= 10;
+    ck_assert(og_backends_add(&table, &earlier, OG_BACKEND_FORKED));
+    ck_assert_int_eq(now(), 0);
+    ck_assert(og_backends_add(&table, &st, OG_BACKEND_FORKED));
+    ck_assert_int_gt(now(), 0);
+    og_backends_sweep(&table, "/proc");
+    ck_assert_ptr_nonnull(og_backends_find(&table, pid));
+    end(pid);
+}
+END_TEST
+
+START_TEST(has_room_for_so_many)
+{
+    og_procs_stat_t st = { .pid = 1000, .start_usec = 1, .resident_pages = 5, .comm = "x" };
+
+    for (int i = 0; i < OG_BACKENDS; i++, st.pid++)
+        ck_assert(og_backends_add(&table, &st, OG_BACKEND_FORKED));
+    ck_assert(!og_backends_add(&table, &st, OG_BACKEND_FORKED));
+    st.resident_pages = -1; /* one that nothing is known of is none */
+    ck_assert(og_backends_add(&table, &st, OG_BACKEND_FORKED));
+    ck_assert_ptr_null(og_backends_find(&table, st.pid));
+}
+END_TEST
+
+START_TEST(knows_what_is_wanted)
+{
+    ck_assert(!og_backends_wanted(&table, OG_BACKEND_NAMED));
+    og_backends_want(&table, OG_BACKEND_NAMED);
+    og_backends_want(&table, OG_BACKEND_NAMED);
+    ck_assert(!og_backends_wanted(&table, OG_BACKEND_FORKED));
+    ck_assert(og_backends_wanted(&table, OG_BACKEND_NAMED));
+    ck_assert(!og_backends_wanted(&table, OG_BACKEND_NAMED));
+}
+END_TEST
+
+int main(void)
+{
+    TCase *t = tcase_create("backends");
+
+    tcase_add_checked_fixture(t, setup, NULL);
+    tcase_add_test(t, sums_up_the_living);
+    tcase_add_test(t, is_not_fooled_by_a_pid);
+    tcase_add_test(t, has_room_for_so_many);
+    tcase_add_test(t, knows_what_is_wanted);
+    return unit_run("backends", &t, 1);
+}
