@@ -85,7 +85,7 @@ right_files () {
 # $2 wants httpd's module interface and the C library, what oomreport is linked with, the
 # journal, and nothing else; nor would it like to.
 right_requires () {
-    libs='libc|ld-linux[a-z0-9-]*'
+    libs='lib[cm]|ld-linux[a-z0-9-]*'
     [ "$2" != mod_oomguard ] || libs="$libs|libjansson|libz|libsystemd"
     rpm -qp --requires "$(rpm_of "$1" "$2")" | sort -u \
         | grep -vE "^(rpmlib|config|rtld)\(|^($libs)\.so" >"$TMP/requires"
