@@ -3,6 +3,7 @@
 import concurrent.futures
 import http.client
 import json
+import os
 import random
 import re
 import shutil
@@ -210,6 +211,50 @@ OOMGuardRoute "expr=%{req:X-Route}"
               "mine": 1}
     server.wait_for(lambda: {r["pattern"]: r["requests"] for r in status(server)["routes"]
                              if r["pattern"] in wanted} == wanted, what=f"{wanted}")
+
+
+@pytest.mark.any_mpm
+def test_redirects_and_subrequests_are_of_the_request(guarded):
+    """It has the path that was asked for (with DirectoryIndex), and the handler that answers in the end; a page that
+    says what went wrong is not what did."""
+    server = guarded("""TypesConfig /dev/null
+ErrorDocument 404 /temp?size=64K
+AddHandler server-parsed .shtml
+<Directory />
+Options +Includes
+</Directory>
+<Location "/virtual">
+RewriteEngine On
+RewriteRule ^ /temp
+</Location>
+""", modules=("include", "mime", "rewrite"))
+    os.mkdir(f"{server.docroot}/folder")
+    for name, text in (("folder/index.html", "here"), ("part.html", "part"),
+                       ("page.shtml", '<!--#include virtual="/part.html" -->')):
+        with open(f"{server.docroot}/{name}", "w") as f:
+            f.write(text)
+    assert server.get("/folder/").text == "here"
+    assert server.get("/missing").status == 404
+    assert server.get("/page.shtml").text == "part"
+    assert server.get("/virtual/x?size=64K").status == 200
+    wanted = {("/folder/index.html", "default-handler"): 1, ("/missing", "default-handler"): 1,
+              ("/page.shtml", "default-handler"): 1, ("/virtual/x", "oom"): 1}
+
+    def seen():
+        return {(r["pattern"], r["handler"]): r["requests"] for r in status(server)["routes"]
+                if r["pattern"] not in ("/status", "/index.html") and r["requests"] > 0}
+
+    server.wait_for(lambda: seen() == wanted, what=f"{wanted}, not {seen()}")
+
+
+def test_a_client_that_goes_away(guarded):
+    """Its request is over when httpd is done with it, and not before."""
+    server = guarded()
+    answer = server.open("/big?size=20M&hold=2", timeout=30)
+    server.wait_for(lambda: route(server, "/big")["in_flight"] == 1, what="it in flight")
+    answer.close()
+    assert settled(server, "/big", 1)["in_flight"] == 0
+    assert "/big" not in [r["path"] for w in status(server)["workers"] for r in w["requests"]]
 
 
 @pytest.mark.any_mpm
