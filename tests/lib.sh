@@ -103,11 +103,11 @@ install_packages () {
     echo "Installing $missing"
     if have apt-get; then
         log=$(mktemp)
-        # And start no daemon: to invoke-rc.d this is single-user mode.
-        DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
-        export DEBIAN_FRONTEND RUNLEVEL
+        DEBIAN_FRONTEND=noninteractive
+        export DEBIAN_FRONTEND
+        # No daemon is started: to invoke-rc.d this is single-user mode.
         # shellcheck disable=SC2086
-        if apt-get -q update >"$log" 2>&1 </dev/null && apt-get -qy install \
+        if apt-get -q update >"$log" 2>&1 </dev/null && RUNLEVEL=1 apt-get -qy install \
             --no-install-recommends $missing >>"$log" 2>&1 </dev/null; then
             rm -f "$log"
             return 0
