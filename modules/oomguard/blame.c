@@ -1,11 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "oomguard/blame.h"
 
-static uint64_t pages(const og_request_t *q)
-{
-    return q->pages != OG_LEDGER_UNKNOWN ? q->pages : 0;
-}
-
 /* Of two of one thread, the one that it is in now: the other's response is still being written. */
 static const og_request_t *later(const og_request_t *a, const og_request_t *b)
 {
@@ -17,7 +12,7 @@ static const og_request_t *later(const og_request_t *a, const og_request_t *b)
 
 const og_request_t *og_blame(const og_worker_t *w, const og_kmsg_kill_t *kill, og_blame_t *why)
 {
-    int n = w->in_flight < OG_LEDGER_DEAD_REQUESTS ? w->in_flight : OG_LEDGER_DEAD_REQUESTS;
+    int n = og_worker_listed(w);
     const og_request_t *q = w->requests, *largest = q, *longest = q, *asked = NULL, *killed = NULL;
 
     if (n == 0)
@@ -27,7 +22,7 @@ const og_request_t *og_blame(const og_worker_t *w, const og_kmsg_kill_t *kill, o
         return q;
     }
     for (int i = 0; i < n; i++) {
-        if (pages(&q[i]) > pages(largest))
+        if (og_request_pages(&q[i]) > og_request_pages(largest))
             largest = &q[i];
         if (q[i].begun_usec < longest->begun_usec)
             longest = &q[i];
@@ -41,7 +36,8 @@ const og_request_t *og_blame(const og_worker_t *w, const og_kmsg_kill_t *kill, o
         *why = OG_BLAME_KILLED;
         return killed;
     }
-    if (pages(largest) >= LARGE_PAGES && 2 * pages(largest) > w->pages) {
+    if (og_request_pages(largest) >= LARGE_PAGES &&
+        2 * og_request_pages(largest) > w->pages) {
         *why = OG_BLAME_LARGEST;
         return largest;
     }

@@ -72,6 +72,15 @@ json_t *og_event_request(const og_request_t *q, uint64_t usec, unsigned page_byt
                          : NULL);
 }
 
+json_t *og_event_requests(const og_worker_t *w, uint64_t usec, unsigned page_bytes)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < og_worker_listed(w); i++)
+        json_array_append_new(list, og_event_request(&w->requests[i], usec, page_bytes));
+    return list;
+}
+
 json_t *og_event_route(const og_route_t *r, const og_suspect_t *s, unsigned page_bytes)
 {
     static const char *const suspicions[] = { "unknown", "none", "weak", "fair", "strong" };
@@ -111,15 +120,11 @@ static void add_routes(json_t *j, const og_past_t *past)
 
 static void add_worker(json_t *j, const og_worker_t *w, uint64_t usec, const og_past_t *past)
 {
-    json_t *list = json_array();
-
-    for (int i = 0; i < w->in_flight && i < OG_LEDGER_DEAD_REQUESTS; i++)
-        json_array_append_new(list, og_event_request(&w->requests[i], usec, past->page_bytes));
     json_object_set_new(j, "slot", w->slot >= 0 ? json_integer(w->slot) : json_null());
     json_object_set_new(j, "generation",
                         w->generation >= 0 ? json_integer(w->generation) : json_null());
     json_object_set_new(j, "in_flight", json_integer(w->in_flight));
-    json_object_set_new(j, "requests", list);
+    json_object_set_new(j, "requests", og_event_requests(w, usec, past->page_bytes));
     add_routes(j, past);
 }
 

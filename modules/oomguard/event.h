@@ -27,6 +27,7 @@ json_t *og_event_start(void);
 /* Parts of these, and of the status page. What is not known is null; seconds up to usec, of
  * CLOCK_MONOTONIC. */
 json_t *og_event_request(const og_request_t *q, uint64_t usec, unsigned page_bytes);
+json_t *og_event_requests(const og_worker_t *w, uint64_t usec, unsigned page_bytes);
 json_t *og_event_route(const og_route_t *r, const og_suspect_t *s, unsigned page_bytes);
 
 /* It as one line, without newline, NUL-terminated. Its length, or 0 if there was no room for

@@ -166,8 +166,6 @@ void report_suspects(const witness_t *w);
 /* Tells of a kill in the log, unless it was told before. */
 void report_kill(witness_t *w, const og_kmsg_kill_t *k);
 void report_finding(witness_t *w, const og_finding_t *f);
-/* What a request has taken so far, as /proc shows of its thread: for og_ledger_look. */
-uint64_t report_taken(const og_request_t *q, void *unused);
 
 /* --- watcher.c: in the master, the watcher's life */
 void watcher_start(apr_pool_t *p, server_rec *s);

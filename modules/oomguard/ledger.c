@@ -121,17 +121,14 @@ static bool copy_request(const og_request_t *cell, og_request_t *out)
 /* Is a more worth knowing than b: larger as far as is known, else older? */
 static bool is_first(const og_request_t *a, const og_request_t *b)
 {
-    uint64_t a_pages = a->pages != OG_LEDGER_UNKNOWN ? a->pages : 0;
-    uint64_t b_pages = b->pages != OG_LEDGER_UNKNOWN ? b->pages : 0;
+    uint64_t a_pages = og_request_pages(a), b_pages = og_request_pages(b);
 
     return a_pages != b_pages ? a_pages > b_pages : a->begun_usec < b->begun_usec;
 }
 
 static bool serves(const og_worker_t *w, pid_t tid)
 {
-    int n = w->in_flight < OG_LEDGER_DEAD_REQUESTS ? w->in_flight : OG_LEDGER_DEAD_REQUESTS;
-
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < og_worker_listed(w); i++) {
         if (w->requests[i].tid == tid)
             return true;
     }
@@ -153,12 +150,12 @@ static void collect(const og_ledger_t *l, const slot_t *of, pid_t pid, pid_t tid
 
         if (!copy_request(&cells[i], &r) || r.pid != pid)
             continue;
-        w->pages += r.pages != OG_LEDGER_UNKNOWN ? r.pages : 0;
+        w->pages += og_request_pages(&r);
         /* A thread may have left one whose response is still being written, for another. */
         if (tid != 0 && r.tid == tid &&
             (wanted.id == CELL_FREE || r.begun_usec > wanted.begun_usec))
             wanted = r;
-        at = w->in_flight < OG_LEDGER_DEAD_REQUESTS ? w->in_flight : OG_LEDGER_DEAD_REQUESTS;
+        at = og_worker_listed(w);
         w->in_flight++;
         while (at > 0 && is_first(&r, &w->requests[at - 1])) {
             if (at < OG_LEDGER_DEAD_REQUESTS)

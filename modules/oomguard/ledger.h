@@ -63,6 +63,12 @@ typedef struct {
 
 _Static_assert(sizeof(og_request_t) == OG_LEDGER_CELL_BYTES, "documented size of a cell");
 
+/* What it has taken at least. */
+static inline uint64_t og_request_pages(const og_request_t *q)
+{
+    return q->pages != OG_LEDGER_UNKNOWN ? q->pages : 0;
+}
+
 /* A worker, the living and the dead: pid, start and generation together name one. */
 typedef struct {
     int32_t pid; /* 0: none */
@@ -75,6 +81,12 @@ typedef struct {
     uint64_t ended_usec; /* 0 while it lives */
     og_request_t requests[OG_LEDGER_DEAD_REQUESTS]; /* largest first, as far as is known */
 } og_worker_t;
+
+/* So many of them are in requests. */
+static inline int og_worker_listed(const og_worker_t *w)
+{
+    return w->in_flight < OG_LEDGER_DEAD_REQUESTS ? w->in_flight : OG_LEDGER_DEAD_REQUESTS;
+}
 
 typedef struct og_ledger og_ledger_t;
 

@@ -119,16 +119,6 @@ static og_role_t role_of(const witness_t *w, const og_kmsg_kill_t *k, uint64_t u
     return OG_ROLE_NEIGHBOUR;
 }
 
-uint64_t report_taken(const og_request_t *q, void *unused)
-{
-    og_procs_stat_t st;
-
-    if (q->faults == OG_LEDGER_UNKNOWN || og_procs_thread("/proc", q->pid, q->tid, &st) != 0 ||
-        st.faults == UINT64_MAX || st.faults < q->faults)
-        return OG_LEDGER_UNKNOWN;
-    return st.faults - q->faults;
-}
-
 /* As of the last look: at a kill there is no time for it. */
 static og_suspects_t suspects;
 
@@ -192,10 +182,11 @@ static int is_rather(const served_t *s, const og_request_t *a, const og_request_
 {
     const og_route_t *x = og_routes_find(s->routes, a->route);
     const og_route_t *y = og_routes_find(s->routes, b->route);
-    int n = x != NULL && y != NULL ? og_suspects_compare(&suspects, x, y) : 0;
+    int n;
 
     if (s->last)
         return a->ended_usec > b->ended_usec;
+    n = x != NULL && y != NULL ? og_suspects_compare(&suspects, x, y) : 0;
     return n != 0 ? n : a->begun_usec < b->begun_usec;
 }
 
@@ -427,9 +418,8 @@ void report_kill(witness_t *w, const og_kmsg_kill_t *k)
     how = begin(w, k->seq, id);
     r.again = how == TELL_AGAIN;
     if (how != TOLD) {
-        if (r.worker != NULL) {
+        if (r.worker != NULL)
             named = blame(&worker, k);
-        }
         else if (r.role == OG_ROLE_HELPER || r.role == OG_ROLE_BACKEND) {
             find_served(w, &r);
             named = r.served;

@@ -11,15 +11,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static json_t *requests_of(const og_worker_t *w, uint64_t now, unsigned page)
-{
-    json_t *list = json_array();
-
-    for (int i = 0; i < w->in_flight && i < OG_LEDGER_DEAD_REQUESTS; i++)
-        json_array_append_new(list, og_event_request(&w->requests[i], now, page));
-    return list;
-}
-
 static json_t *anonymous_of(const og_worker_t *w, unsigned page)
 {
     char path[64], text[128];
@@ -43,7 +34,7 @@ static json_t *workers(const og_ledger_t *l, uint64_t now, unsigned page)
                 "generation", w.generation, "seconds",
                 now > w.started_usec ? (double)(now - w.started_usec) / 1e6 : 0.0, "anon_bytes",
                 anonymous_of(&w, page), "in_flight", w.in_flight, "requests",
-                requests_of(&w, now, page)));
+                og_event_requests(&w, now, page)));
     }
     return list;
 }
@@ -91,7 +82,7 @@ static json_t *routes(request_rec *r, og_ledger_t *l, unsigned page)
     return list;
 }
 
-static json_t *kills(const og_ledger_t *l, unsigned page)
+static json_t *kills(const og_ledger_t *l, uint64_t now, unsigned page)
 {
     json_t *list = json_array();
     og_kill_t k;
@@ -102,7 +93,7 @@ static json_t *kills(const og_ledger_t *l, unsigned page)
         json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s, s:f, s:o?}", "id", k.id,
                                               "event", k.event, "pid", k.pid, "role", k.role,
                                               "seconds_ago",
-                                              (double)(parent_now() - k.usec) / 1e6, "request",
+                                              now > k.usec ? (double)(now - k.usec) / 1e6 : 0.0, "request",
                                               request));
     }
     return list;
@@ -115,16 +106,13 @@ static int write_out(const char *data, size_t len, void *r)
 
 int status_answer(request_rec *r)
 {
-    og_ledger_t *l;
+    og_ledger_t *l = parent_retained()->ledger;
+    unsigned page = (unsigned)sysconf(_SC_PAGESIZE);
+    uint64_t now = parent_now();
     const og_routes_t *table;
-    uint64_t now;
-    unsigned page;
     json_t *all;
     int rc;
 
-    l = parent_retained()->ledger;
-    page = (unsigned)sysconf(_SC_PAGESIZE);
-    now = parent_now();
     r->allowed |= AP_METHOD_BIT << M_GET;
     if (r->method_number != M_GET)
         return HTTP_METHOD_NOT_ALLOWED;
@@ -141,7 +129,7 @@ int status_answer(request_rec *r)
     }
     table = og_ledger_routes(l);
     all = json_pack("{s:o, s:o, s:o, s:I, s:I}", "workers", workers(l, now, page), "kills",
-                    kills(l, page), "routes", routes(r, l, page), "routes_evicted",
+                    kills(l, now, page), "routes", routes(r, l, page), "routes_evicted",
                     (json_int_t)table->evicted, "requests_missed",
                     (json_int_t)og_ledger_missed(l));
     ap_set_content_type(r, "application/json");

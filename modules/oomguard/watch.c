@@ -401,11 +401,22 @@ static void find_backends(uint64_t now)
     }
 }
 
+/* What a request has taken so far, as /proc shows of its thread. */
+static uint64_t taken(const og_request_t *q)
+{
+    og_procs_stat_t st;
+
+    if (q->faults == OG_LEDGER_UNKNOWN || og_procs_thread("/proc", q->pid, q->tid, &st) != 0 ||
+        st.faults == UINT64_MAX || st.faults < q->faults)
+        return OG_LEDGER_UNKNOWN;
+    return st.faults - q->faults;
+}
+
 static uint64_t look_at(const og_request_t *q, void *found)
 {
     *(int *)found = 1;
     return parent_now() < q->begun_usec + REQUEST_MIN_MSEC * 1000 ? OG_LEDGER_UNKNOWN
-                                                                  : report_taken(q, NULL);
+                                                                  : taken(q);
 }
 
 static uint64_t later(uint64_t now, uint64_t at_least_msec)

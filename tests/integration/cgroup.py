@@ -82,6 +82,11 @@ class Cgroup:
             if swaps:
                 raise
 
+    def inside(self, argv):
+        """The command that runs this one in it: inside before it is what it is, so that not a
+        page of it is charged elsewhere."""
+        return ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', self.path, *argv]
+
     def procs(self):
         """The pids in it; [] if it is gone."""
         try:

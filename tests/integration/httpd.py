@@ -405,11 +405,8 @@ DocumentRoot {self.docroot}
         self.kmsg = Kmsg()
         command = [self.inst.httpd, "-d", self.root, "-f", self.conf_path]
         command += ["-k", "start"] if self.daemon else ["-DFOREGROUND"]
-        # Inside before it is httpd: not a page of it is charged elsewhere.
-        command = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', self.cgroup.path,
-                   *command]
         with open(f"{self.root}/console", "wb") as console:
-            self.proc = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console,
+            self.proc = subprocess.Popen(self.cgroup.inside(command), stdin=subprocess.DEVNULL, stdout=console,
                                          stderr=console, start_new_session=True, cwd=self.root,
                                          env={**os.environ, "LC_ALL": "C", **(self.env or {})})
         if self.daemon:

@@ -172,9 +172,8 @@ php_admin_value[ffi.enable] = 1
 """)
         with open(f"{server.root}/fpm.out", "w") as out:
             started.append(subprocess.Popen(
-                ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', server.cgroup.path,
-                 program[0], "-F", "-y", f"{server.root}/fpm.conf"], stdout=out, stderr=out,
-                stdin=subprocess.DEVNULL, start_new_session=True))
+                server.cgroup.inside([program[0], "-F", "-y", f"{server.root}/fpm.conf"]),
+                stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True))
         server.wait_for(lambda: os.path.exists(f"{server.root}/fpm.sock"), what="php-fpm")
 
     yield start

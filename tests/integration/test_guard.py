@@ -230,9 +230,8 @@ def records(log):
 
 
 def run_in(server, *command, score=1000):
-    return subprocess.Popen(["sh", "-c", 'echo $$ >"$0/cgroup.procs" && '
-                             f'echo {score} >/proc/self/oom_score_adj && exec "$@"',
-                             server.cgroup.path, *command])
+    return subprocess.Popen(server.cgroup.inside(
+        ["sh", "-c", 'echo "$0" >/proc/self/oom_score_adj && exec "$@"', str(score), *command]))
 
 
 def test_others_in_the_cgroup_are_neighbours(httpd):

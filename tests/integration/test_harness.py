@@ -173,9 +173,8 @@ def test_a_configuration_that_is_wrong_does_not_start(httpd_unaudited):
 def test_kills_are_counted_and_named_by_the_kernel(httpd_unaudited):
     """A kill without our modules, of a process that keeps all it reads."""
     server = httpd_unaudited(own=(), limit_mib=24)
-    eater = subprocess.Popen(
-        ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && echo 1000 >/proc/self/oom_score_adj && '
-         'exec tail /dev/zero', server.cgroup.path])
+    eater = subprocess.Popen(server.cgroup.inside(
+        ["sh", "-c", "echo 1000 >/proc/self/oom_score_adj && exec tail /dev/zero"]))
     eater.wait()
     server.wait_for(server.kernel_kills, what="the kernel's record")
     kills = server.kernel_kills()

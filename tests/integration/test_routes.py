@@ -215,8 +215,8 @@ OOMGuardRoute "expr=%{req:X-Route}"
 
 @pytest.mark.any_mpm
 def test_redirects_and_subrequests_are_of_the_request(guarded):
-    """It has the path that was asked for (with DirectoryIndex), and the handler that answers in the end; a page that
-    says what went wrong is not what did."""
+    """It has the path that was asked for (with DirectoryIndex), and the handler that answers in
+    the end; a page that says what went wrong is not what did."""
     server = guarded("""TypesConfig /dev/null
 ErrorDocument 404 /temp?size=64K
 AddHandler server-parsed .shtml

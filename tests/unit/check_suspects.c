@@ -1,29 +1,13 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "oomguard/suspects.h"
+#include "places.h"
 #include "unit.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static og_routes_t routes;
-static og_windows_t windows;
 static og_suspects_t found;
-
-static unsigned place(const char *pattern)
-{
-    og_route_key_t key = { "v", "h", pattern };
-
-    return (unsigned)(og_routes_take(&routes, og_routes_hash(&routes, &key), &key) -
-                      routes.routes);
-}
-
-static void setup(void)
-{
-    memset(&routes, 0, sizeof routes);
-    memset(&windows, 0, sizeof windows);
-    routes.seed = 42;
-}
 
 static uint32_t random_number(uint32_t below)
 {

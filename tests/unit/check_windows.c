@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "oomguard/windows.h"
+#include "places.h"
 #include "unit.h"
 
 #include <pthread.h>
@@ -7,24 +8,7 @@
 
 #define SEC 1000000ULL
 
-static og_routes_t routes;
-static og_windows_t windows;
 static og_window_t window;
-
-static unsigned place(const char *pattern)
-{
-    og_route_key_t key = { "v", "h", pattern };
-
-    return (unsigned)(og_routes_take(&routes, og_routes_hash(&routes, &key), &key) -
-                      routes.routes);
-}
-
-static void setup(void)
-{
-    memset(&routes, 0, sizeof routes);
-    memset(&windows, 0, sizeof windows);
-    routes.seed = 42;
-}
 
 START_TEST(ends_by_its_requests)
 {
