@@ -351,6 +351,8 @@ size_t og_render_case(const og_case_t *c, char *buf, size_t size)
         say(&s, " vanished, and whether by the OOM killer can't be said: ");
         if (f->owed > 0)
             say(&s, "it may be one of those that were told without a name");
+        else if (c->log && f->gap)
+            say(&s, "the kernel's log lost records then, and nothing counts kills");
         else
             say(&s, "neither the kernel's log nor its counter can be read");
     }

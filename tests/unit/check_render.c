@@ -446,6 +446,12 @@ static const struct {
     { { .kind = OG_FINDING_VANISHED, PID }, "", false,
       "worker 4242 vanished, and whether by the OOM killer can't be said: neither the kernel's log "
       "nor its counter can be read" },
+    { { .kind = OG_FINDING_VANISHED, PID, .gap = true }, "", false,
+      "worker 4242 vanished, and whether by the OOM killer can't be said: neither the kernel's log "
+      "nor its counter can be read" },
+    { { .kind = OG_FINDING_VANISHED, PID, .gap = true }, "", true,
+      "worker 4242 vanished, and whether by the OOM killer can't be said: the kernel's log lost "
+      "records then, and nothing counts kills" },
     { { .kind = OG_FINDING_VANISHED, PID, .owed = 1 }, "/demo", true,
       "worker 4242 vanished, and whether by the OOM killer can't be said: it may be one of those "
       "that were told without a name" },
