@@ -27,6 +27,8 @@ void og_forked_add(og_forked_t *f, pid_t pid, pid_t ppid, uint64_t usec)
     og_process_t *p = NULL;
     int32_t was = TAKEN;
 
+    /* Whatever had this pid before is gone, and may stand at a place that is further off. */
+    og_forked_forget(f, pid);
     for (unsigned i = 0; i < TRIED; i++) {
         og_process_t *q = place(f, pid, i);
         int32_t old = LOAD(&q->pid);
@@ -37,7 +39,7 @@ void og_forked_add(og_forked_t *f, pid_t pid, pid_t ppid, uint64_t usec)
             p = q; /* the oldest, should none be free */
             was = old;
         }
-        if (old == 0 || old == pid || og_procs_gone(old)) {
+        if (old == 0 || og_procs_gone(old)) {
             p = q;
             was = old;
             break;
@@ -81,9 +83,10 @@ bool og_forked_find(const og_forked_t *f, pid_t pid, og_process_t *out)
 void og_forked_each(const og_forked_t *f, void (*fn)(const og_process_t *p, void *ctx), void *ctx)
 {
     for (unsigned i = 0; i < OG_FORKED_MAX; i++) {
+        int32_t pid = LOAD(&f->entries[i].pid);
         og_process_t p;
 
-        if (LOAD(&f->entries[i].pid) > 0 && og_forked_find(f, f->entries[i].pid, &p))
+        if (pid > 0 && og_forked_find(f, pid, &p))
             fn(&p, ctx);
     }
 }

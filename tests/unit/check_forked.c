@@ -36,8 +36,96 @@ START_TEST(lists_all)
 
     og_forked_add(&forked, 500, 400, 10);
     og_forked_add(&forked, 7000, 400, 20);
+    og_forked_add(&forked, OG_FORKED_MAX, 400, 20);     /* in the first place */
+    og_forked_add(&forked, OG_FORKED_MAX - 1, 400, 20); /* in the last one */
+    forked.entries[3].pid = -1;                         /* being written */
     og_forked_each(&forked, note, &sum);
-    ck_assert_int_eq(sum, 7500);
+    ck_assert_int_eq(sum, 7500 + 2 * OG_FORKED_MAX - 1);
+}
+END_TEST
+
+/* What is known of the one before is not true of the next one that has its pid. */
+START_TEST(a_pid_that_is_had_again_has_no_marks)
+{
+    og_process_t p;
+
+    og_forked_mark(&forked, 500, OG_FORKED_LEFT); /* nobody's yet */
+    og_forked_add(&forked, 500, 400, 10);
+    ck_assert(og_forked_find(&forked, 500, &p));
+    ck_assert_uint_eq(p.marks, 0);
+    og_forked_mark(&forked, 500, OG_FORKED_WORKER);
+    og_forked_mark(&forked, 500, OG_FORKED_SHOT | OG_FORKED_SIGNAL(11));
+    ck_assert(og_forked_find(&forked, 500, &p));
+    ck_assert_uint_eq(p.marks, OG_FORKED_WORKER | OG_FORKED_SHOT | OG_FORKED_SIGNAL(11));
+    ck_assert_int_eq(OG_FORKED_SIGNAL_OF(p.marks), 11);
+    og_forked_add(&forked, 500, 400, 20);
+    ck_assert(og_forked_find(&forked, 500, &p));
+    ck_assert_uint_eq(p.marks, 0);
+    ck_assert_uint_eq(p.begun_usec, 20);
+    og_forked_mark(&forked, 500, OG_FORKED_LEFT);
+    og_forked_forget(&forked, 500);
+    og_forked_mark(&forked, 500, OG_FORKED_LEFT);
+    og_forked_add(&forked, 500, 400, 30);
+    ck_assert(og_forked_find(&forked, 500, &p));
+    ck_assert_uint_eq(p.marks, 0);
+}
+END_TEST
+
+/* A process of this test lives at each of the first n places where a pid would be, the oldest of
+ * them at one of these. */
+static void crowd(pid_t pid, int n, int oldest)
+{
+    for (int i = 0; i < n; i++)
+        forked.entries[(pid + i) % OG_FORKED_MAX] =
+            (og_process_t){ getpid(), 1, (uint64_t)(i == oldest ? 1 : 10 + i), OG_FORKED_LEFT };
+}
+
+/* It is found, marked and forgotten wherever it is, and has one place only: one that it had
+ * before, when its neighbours lived, is not taken for it. */
+START_TEST(a_pid_that_is_had_again_has_one_place)
+{
+    enum { PID = 0x10000000 };
+    og_process_t p;
+    int sum = 0;
+
+    crowd(PID, 7, 0);
+    og_forked_add(&forked, PID, 1, 99);
+    ck_assert_int_eq(forked.entries[(PID + 7) % OG_FORKED_MAX].pid, PID);
+    og_forked_mark(&forked, PID, OG_FORKED_SHOT);
+    ck_assert(og_forked_find(&forked, PID, &p));
+    ck_assert_uint_eq(p.marks, OG_FORKED_SHOT);
+    for (int i = 0; i < 7; i++)
+        forked.entries[(PID + i) % OG_FORKED_MAX].pid = i < 3 ? -1 : 0;
+    og_forked_add(&forked, PID, 2, 100);
+    ck_assert_int_eq(forked.entries[(PID + 3) % OG_FORKED_MAX].pid, PID);
+    ck_assert(og_forked_find(&forked, PID, &p));
+    ck_assert_uint_eq(p.marks, 0);
+    ck_assert_int_eq(p.ppid, 2);
+    og_forked_each(&forked, note, &sum);
+    ck_assert_int_eq(sum, PID);
+    og_forked_forget(&forked, PID);
+    ck_assert(!og_forked_find(&forked, PID, &p));
+}
+END_TEST
+
+/* Nor one further off: nobody looks there. */
+START_TEST(knows_eight_places)
+{
+    enum { PID = 0x10000000 };
+    og_process_t p;
+
+    crowd(PID, 8, 7);
+    forked.entries[(PID + 8) % OG_FORKED_MAX].pid = PID;
+    ck_assert(!og_forked_find(&forked, PID, &p));
+    og_forked_add(&forked, PID, 1, 99);
+    ck_assert_int_eq(forked.entries[(PID + 7) % OG_FORKED_MAX].pid, PID);
+    /* Where all are being written, it does without. */
+    for (int i = 0; i < 8; i++)
+        forked.entries[(PID + i) % OG_FORKED_MAX].pid = -1;
+    og_forked_add(&forked, PID, 1, 99);
+    ck_assert(!og_forked_find(&forked, PID, &p));
+    for (int i = 0; i < 8; i++)
+        ck_assert_int_eq(forked.entries[(PID + i) % OG_FORKED_MAX].pid, -1);
 }
 END_TEST
 
@@ -76,6 +164,8 @@ START_TEST(displaces_the_oldest)
     og_forked_add(&forked, NEW, 7, 99);
     ck_assert(og_forked_find(&forked, NEW, &p));
     ck_assert_int_eq(forked.entries[(NEW + 5) % OG_FORKED_MAX].pid, NEW);
+    ck_assert_int_eq(p.ppid, 7);
+    ck_assert_uint_eq(p.begun_usec, 99);
     for (int i = 0; i < LIVING; i++) {
         kill(pids[i], SIGKILL);
         waitpid(pids[i], NULL, 0);
@@ -93,7 +183,10 @@ START_TEST(sweeps)
     ck_assert_int_eq(waitpid(dead, NULL, 0), dead);
     og_forked_add(&forked, dead, 1, 1);
     og_forked_add(&forked, getpid(), 1, 1);
+    forked.entries[0].pid = forked.entries[OG_FORKED_MAX - 1].pid = dead;
     og_forked_sweep(&forked);
+    ck_assert_int_eq(forked.entries[0].pid, 0);
+    ck_assert_int_eq(forked.entries[OG_FORKED_MAX - 1].pid, 0);
     ck_assert(!og_forked_find(&forked, dead, &p));
     ck_assert(og_forked_find(&forked, getpid(), &p));
 }
@@ -105,6 +198,9 @@ int main(void)
 
     tcase_add_test(tc, finds_the_last_of_a_pid);
     tcase_add_test(tc, lists_all);
+    tcase_add_test(tc, a_pid_that_is_had_again_has_no_marks);
+    tcase_add_test(tc, a_pid_that_is_had_again_has_one_place);
+    tcase_add_test(tc, knows_eight_places);
     tcase_add_test(tc, keeps_the_living);
     tcase_add_test(tc, displaces_the_oldest);
     tcase_add_test(tc, sweeps);
