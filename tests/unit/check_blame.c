@@ -51,6 +51,29 @@ START_TEST(names_by_what_is_known)
 }
 END_TEST
 
+/* Where the log says nothing, and where a process has one thread, whose id is its own. */
+START_TEST(names_by_what_is_known_without_a_log)
+{
+    setup(3);
+    w.requests[2].begun_usec = 8; /* as old as the first of the three is young */
+    w.requests[0].begun_usec = 8;
+    ck_assert_int_eq(og_blame(&w, NULL, &why) - w.requests, 0);
+    ck_assert_int_eq(why, OG_BLAME_LONGEST);
+    w.requests[1].begun_usec = 7;
+    w.requests[1].tid = 100;
+    w.requests[2].tid = 0;
+    ck_assert_int_eq(blamed(), 1);
+    ck_assert_int_eq(why, OG_BLAME_LONGEST);
+    kill.pid = 0; /* nor is what it did not say a thread's */
+    w.pid = 0;
+    ck_assert_int_eq(blamed(), 1);
+    ck_assert_int_eq(why, OG_BLAME_LONGEST);
+    w.pages = w.requests[2].pages = 300;
+    ck_assert_int_eq(og_blame(&w, NULL, &why) - w.requests, 2);
+    ck_assert_int_eq(why, OG_BLAME_LARGEST);
+}
+END_TEST
+
 START_TEST(needs_a_large_one)
 {
     setup(3);
@@ -66,11 +89,16 @@ START_TEST(needs_a_large_one)
     w.in_flight = 9; /* and those that are not listed */
     w.pages = 1900;
     ck_assert_int_eq(blamed(), 1);
-    w.pages = 1801;
-    w.requests[0].pages = 20; /* what any request takes */
+    w.pages = 1802; /* half of it is not more than the others' */
+    ck_assert_int_eq(blamed(), 1);
+    w.requests[0].pages = 255; /* what any request takes */
+    w.pages = 257;
     w.requests[1].pages = w.requests[2].pages = 1;
     ck_assert_int_eq(blamed(), 1);
     ck_assert_int_eq(why, OG_BLAME_ASKED);
+    w.requests[0].pages = 256;
+    ck_assert_int_eq(blamed(), 0);
+    ck_assert_int_eq(why, OG_BLAME_LARGEST);
 }
 END_TEST
 
@@ -96,6 +124,7 @@ int main(void)
 
     tcase_add_test(t, names_nobody_or_the_only_one);
     tcase_add_test(t, names_by_what_is_known);
+    tcase_add_test(t, names_by_what_is_known_without_a_log);
     tcase_add_test(t, needs_a_large_one);
     tcase_add_test(t, names_what_a_thread_is_in_now);
     return unit_run("blame", &t, 1);
