@@ -81,9 +81,10 @@ static int begin(og_source_t *s, char *block, size_t *got)
         len += (size_t)n;
     }
     s->begun = true;
-    *got = len;
-    if (len < 2 || memcmp(block, "\x1f\x8b", 2) != 0)
+    if (len < 2 || memcmp(block, "\x1f\x8b", 2) != 0) {
+        *got = len;
         return 0;
+    }
     s->in = malloc(OG_SOURCE_BLOCK_BYTES);
     if (s->in == NULL || inflateInit2(&s->z, GZIP_ONLY) != Z_OK)
         return -ENOMEM;
@@ -136,14 +137,14 @@ int og_source_more(og_source_t *s, size_t keep)
 {
     char *block = s->buf + s->keep_max;
     size_t got = 0;
-    int rc = 0;
+    int rc = s->error;
 
     memmove(block - keep, s->p + s->len - keep, keep);
     s->p = block - keep;
     s->len = keep;
-    if (!s->begun)
+    if (rc == 0 && !s->begun)
         rc = begin(s, block, &got);
-    else if (!s->packed) {
+    else if (rc == 0 && !s->packed) {
         ssize_t n = read_some(s->fd, block, OG_SOURCE_BLOCK_BYTES);
 
         got = n > 0 ? (size_t)n : 0;
@@ -154,5 +155,6 @@ int og_source_more(og_source_t *s, size_t keep)
         got = OG_SOURCE_BLOCK_BYTES - s->z.avail_out;
     }
     s->len += got;
-    return got > 0 ? 1 : rc; /* the error comes again when it is asked for more */
+    s->error = rc;
+    return got > 0 ? 1 : rc;
 }

@@ -17,6 +17,7 @@ typedef struct {
     const char *p;   /* the bytes that are here */
     size_t len;
     bool begun, packed, in_member;
+    int error; /* -errno of an earlier read: nothing is read after it, and it is returned again */
     z_stream z;
     unsigned char *in; /* packed bytes */
 } og_source_t;
