@@ -7,7 +7,7 @@
 
 /* A field of more bytes than this is none: the journal's own limit. */
 #define FIELD_MAX ((uint64_t)768 * 1024 * 1024)
-#define FIELD_NAME_MAX 64
+#define FIELD_NAME_MAX 64 /* likewise */
 
 void og_journal_init(og_journal_t *j)
 {
@@ -206,7 +206,7 @@ og_export_t og_journal_export(og_journal_t *j, const char *p, size_t len, size_t
         *used = 1;
         return OG_EXPORT_ENTRY;
     }
-    while (name < end && name - p <= FIELD_NAME_MAX && is_name_byte(*name))
+    while (name < end && name - p < FIELD_NAME_MAX && is_name_byte(*name))
         name++;
     if (name == end)
         return OG_EXPORT_MORE;
