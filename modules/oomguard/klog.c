@@ -43,11 +43,17 @@ static void place(og_klog_t *g, og_entry_t *e)
     g->usec = e->rec.usec;
 }
 
+/* The line or entry at hand is read, and so many behind it. */
+static void read_on(og_klog_t *g)
+{
+    g->window = 1 + OG_KLOG_WINDOW_LINES;
+}
+
 /* Is it worth a closer look? */
 static bool is_wanted(og_klog_t *g, const char *text, size_t len)
 {
     if (og_logscan_find(text, text + len) != NULL)
-        g->window = OG_KLOG_WINDOW_LINES;
+        read_on(g);
     return g->window > 0;
 }
 
@@ -60,7 +66,7 @@ static void take_entry(og_klog_t *g)
 
     place(g, e);
     if (og_table_feed(&g->table, rec))
-        g->window = OG_KLOG_WINDOW_LINES;
+        read_on(g);
     if (!og_kmsg_feed(&g->kmsg, rec, &k.kill))
         return;
     k.wall_usec = e->wall_usec;
@@ -117,7 +123,7 @@ static const char *scan(og_klog_t *g, const char *p, const char *end, bool last)
         p = newline + 1;
     if (hit == NULL)
         return wait_for_end(g, p, end, last);
-    g->window = OG_KLOG_WINDOW_LINES;
+    read_on(g);
     return p;
 }
 
@@ -138,11 +144,11 @@ static const char *take_lines(og_klog_t *g, const char *p, const char *end, bool
         og_journal_init(&g->journal);
         return p;
     }
-    g->window--;
     if (newline == NULL)
         newline = end;
     if ((size_t)(newline - p) <= OG_KLOG_LINE_MAX)
         take_line(g, p, (size_t)(newline - p));
+    g->window--;
     return newline < end ? newline + 1 : end;
 }
 

@@ -33,7 +33,7 @@ typedef struct {
     og_logline_t line;
     og_journal_t journal;
     og_entry_t entry; /* the latest one */
-    unsigned window;  /* lines yet to be read */
+    unsigned window;  /* lines yet to be read, with the one at hand */
     bool passing;     /* in a line too long */
     bool exported;    /* in entries of journalctl -o export */
     uint64_t skip;    /* bytes of a binary field yet to be passed over */
