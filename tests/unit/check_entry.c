@@ -76,6 +76,20 @@ START_TEST(a_kill)
 }
 END_TEST
 
+/* Whatever is given is escaped, but for what is printable. */
+START_TEST(escapes_to_the_edge)
+{
+    json_t *j = json_pack("{s:s, s:b}", "Az_{`9", "\x01\x1f ~\x7f\xc2\x80", "no", 0);
+
+    og_entry_make(&entry, 12345, "\x1f ~\x7f\xff", j);
+    json_decref(j);
+    has("MESSAGE", "%1f ~%7f%ff");
+    has("PRIORITY", "12345");
+    has("OOMGUARD_AZ_{`9", "%01%1f ~%7f%c2%80");
+    ck_assert_int_eq(entry.count, 4);
+}
+END_TEST
+
 /* No two kinds of event have the same one. */
 START_TEST(message_ids)
 {
@@ -130,9 +144,38 @@ START_TEST(no_room)
     }
     og_entry_make(&entry, 2, "x", j);
     ck_assert_int_eq(entry.count, OG_ENTRY_FIELDS_MAX);
+    has("OOMGUARD_=", "1"); /* the last of those that there is room for */
     json_decref(j);
     og_entry_make(&entry, 2, "x", NULL); /* no memory for the event */
     ck_assert_int_eq(entry.count, 3);
+}
+END_TEST
+
+/* To the last byte but one: what fills all of it may have been cut. Later and shorter ones have
+ * the place of what did not fit. */
+START_TEST(no_room_for_a_byte_more)
+{
+    static char text[OG_ENTRY_TEXT_MAX];
+    const size_t head = strlen("MESSAGE=xPRIORITY=2SYSLOG_IDENTIFIER=oomguardOOMGUARD_A=");
+    json_t *j;
+
+    memset(text, 'x', sizeof text - 1);
+    for (int less = 0; less < 2; less++) {
+        text[sizeof text - head - (size_t)less] = '\0';
+        j = json_pack("{s:s, s:i}", "a", text, "b", 7);
+        og_entry_make(&entry, 2, "x", j);
+        json_decref(j);
+        if (less == 0) {
+            lacks("OOMGUARD_A");
+            has("OOMGUARD_B", "7");
+            ck_assert_ptr_eq(entry.fields[3].iov_base, entry.text + head - strlen("OOMGUARD_A="));
+        }
+        else {
+            has("OOMGUARD_A", text);
+            lacks("OOMGUARD_B");
+            ck_assert_uint_eq(entry.len, sizeof entry.text - 1);
+        }
+    }
 }
 END_TEST
 
@@ -141,8 +184,10 @@ int main(void)
     TCase *tc = tcase_create("entry");
 
     tcase_add_test(tc, a_kill);
+    tcase_add_test(tc, escapes_to_the_edge);
     tcase_add_test(tc, message_ids);
     tcase_add_test(tc, text_from_outside);
     tcase_add_test(tc, no_room);
+    tcase_add_test(tc, no_room_for_a_byte_more);
     return unit_run("entry", &tc, 1);
 }

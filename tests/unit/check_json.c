@@ -83,14 +83,57 @@ START_TEST(a_path_that_is_no_utf8)
     json_t *object;
     const char *path;
 
-    strcpy(k.oom_memcg, "/a\xff/\xc3");
+    strcpy(k.oom_memcg, "/\x7f\xff/\xc3\\xe9");
     memset(k.task_memcg, '\xfe', sizeof k.task_memcg - 1);
     object = og_json_kill(&k);
     ck_assert_str_eq(json_string_value(json_object_get(object, "oom_memcg")),
-                     "/a\\xff/\\xc3");
+                     "/\x7f\\xff/\\xc3\\xe9");
     path = json_string_value(json_object_get(object, "task_memcg"));
     ck_assert_uint_eq(strlen(path), 4 * (OG_KMSG_CGROUP_MAX - 1));
+    ck_assert_uint_eq(strspn(path, "\\xfe"), strlen(path));
     json_decref(object);
+}
+END_TEST
+
+static int room = -1; /* so often there is memory yet; -1: always */
+static int in_use;
+
+static void *take(size_t n)
+{
+    if (room == 0)
+        return NULL;
+    if (room > 0)
+        room--;
+    in_use++;
+    return malloc(n);
+}
+
+static void give(void *p)
+{
+    in_use -= p != NULL;
+    free(p);
+}
+
+/* Wherever memory ends there is no object, and nothing is left of it. */
+START_TEST(without_memory_there_is_none)
+{
+    og_kmsg_kill_t k = unknown();
+    json_t *object = NULL;
+    int failed;
+
+    k.killer = k.constraint = OG_KILLER_MEMCG;
+    k.uid = 48;
+    json_set_alloc_funcs(take, give);
+    for (failed = 0; object == NULL && failed < 1000; failed++) {
+        room = failed;
+        object = og_json_kill(&k);
+        ck_assert_int_eq(in_use > 0, object != NULL);
+    }
+    ck_assert_ptr_nonnull(object);
+    ck_assert_int_gt(failed, 10);
+    ck_assert_str_eq(json_string_value(json_object_get(object, "constraint")), "CONSTRAINT_MEMCG");
+    json_decref(object);
+    ck_assert_int_eq(in_use, 0);
 }
 END_TEST
 
@@ -102,5 +145,6 @@ int main(void)
     tcase_add_test(c, nothing_is_known);
     tcase_add_loop_test(c, names_the_killer, 0, sizeof killers / sizeof *killers);
     tcase_add_test(c, a_path_that_is_no_utf8);
+    tcase_add_test(c, without_memory_there_is_none);
     return unit_run("json", &c, 1);
 }
