@@ -27,6 +27,12 @@ make_tmp () {
     printf '%s\n' "$tmp"
 }
 
+# After setsid: to Linux' scheduler a session is a group with a niceness of its own, and among
+# groups that of processes does not count.
+nice_session () {
+    { nice >/proc/self/autogroup; } 2>/dev/null || true
+}
+
 # --- Packages. Only what is missing is installed, and never the distribution's service:
 # apache2-bin is httpd without it, and on Fedora a service does not start by itself.
 
@@ -83,14 +89,23 @@ packages_of () {
     esac
 }
 
-# install_packages SET: 0, or 1 with a sentence on stderr.
+# packages_of_all KIND SET...: a set that a distribution has no names for is empty.
+packages_of_all () {
+    kind=$1
+    shift
+    for set in "$@"; do
+        packages_of "$set" "$kind"
+    done
+}
+
+# install_packages SET...: 0, or 1 with a sentence on stderr.
 install_packages () {
     if have apt-get; then
         # shellcheck disable=SC2046 # words are meant
-        missing=$(deb_missing $(packages_of "$1" deb))
+        missing=$(deb_missing $(packages_of_all deb "$@"))
     elif have dnf; then
         # shellcheck disable=SC2046
-        missing=$(rpm_missing $(packages_of "$1" rpm))
+        missing=$(rpm_missing $(packages_of_all rpm "$@"))
     else
         # Neither: whoever runs this has installed what is needed, or is told by configure.
         return 0
@@ -193,8 +208,10 @@ list_sources () (
     fi | sort
 )
 
-# Brings SRC up to date: times are kept, so make sees what changed; what is gone goes.
+# Brings SRC up to date: times are kept, so make sees what changed; what is gone goes. Those who
+# build for tests/run find it so: it has COPIED them before, and others read them now.
 copy_sources () {
+    [ "${COPIED-}" != "$TOP" ] || return 0
     list_sources >"$BUILD/files.new" || return 1
     [ -s "$BUILD/files.new" ] || { echo "no sources found in $TOP" >&2; return 1; }
     if [ -f "$BUILD/files" ]; then
@@ -219,7 +236,7 @@ build_recipe () (
     ${CC:-cc} --version 2>&1
 )
 
-# build NAME [configure's options]: makes $BUILD/NAME. One at a time.
+# build NAME [configure's options]: makes $BUILD/NAME. One at a time of each name.
 build () (
     name=$1
     shift
@@ -234,6 +251,8 @@ build () (
         rm -f "$BUILD"/*/configured
         printf '%s\n' "$recipe" >"$BUILD/recipe"
     fi
+    exec 9>"$BUILD/$name.lock"
+    flock 9 || exit 1
     if [ "$*" != "$(cat "$BUILD/$name/configured" 2>/dev/null || echo none)" ]; then
         rm -rf "${BUILD:?}/$name"
         mkdir "$BUILD/$name" && cd "$BUILD/$name" && "$SRC/configure" -q "$@" || exit 1
