@@ -74,6 +74,10 @@ packages_of () {
         echo mmdebstrap ;;
     vm-deb)
         echo "$(packages_of demo deb)" xz-utils mmdebstrap qemu-system-x86 e2fsprogs fdisk ;;
+    mutate-deb)
+        echo "$(packages_of run deb)" python3-clang-14 binutils ;;
+    mutate-rpm)
+        echo "$(packages_of run rpm)" python3-clang binutils ;;
     rpm-quick-deb)
         echo rpm rpmlint cpio elfutils debugedit dwz libjansson-dev zlib1g-dev \
             libsystemd-dev ;;
