@@ -28,7 +28,6 @@ import random
 import re
 import resource
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -63,6 +62,10 @@ DEAD = (K.STRUCT_DECL, K.UNION_DECL, K.ENUM_DECL, K.TYPEDEF_DECL, K.STATIC_ASSER
         K.CXX_UNARY_EXPR, K.PARM_DECL, K.FIELD_DECL)
 
 
+class Failure(Exception):
+    """Nothing can be said of mutants."""
+
+
 class Finder:
     """Finds the mutants of one source."""
 
@@ -72,7 +75,7 @@ class Finder:
         unit = cindex.Index.create().parse(path, args=flags)
         errors = [d for d in unit.diagnostics if d.severity >= cindex.Diagnostic.Error]
         if errors:
-            raise SystemExit(f"mutate: {errors[0]}")
+            raise Failure(errors[0])
         self.found = []
         for cursor in unit.cursor.get_children():
             if cursor.location.file and cursor.location.file.name == path:
@@ -251,7 +254,7 @@ class Room:
         self.object = next((re.search(r"-c -o (\S+)\.lo ", s)[1] for s in steps
                             if s.endswith(name) and "--mode=compile" in s), None)
         if self.object is None:
-            raise SystemExit(f"mutate: {name} is no room: no library has it")
+            raise Failure(f"{name} is no room: no library has it")
         compile_line = next(s for s in steps if s.endswith(name))
         words = shlex.split(re.sub(r"`.*", "", compile_line.split("--mode=compile", 1)[1]))
         self.cc = words[0]
@@ -316,9 +319,9 @@ class Room:
         """Only what passes unchanged is of use; without a fork for each case, if that goes."""
         mutant = os.path.join(folder, "m.o")
         if not self.compile(self.source, mutant, "-O0"):
-            raise SystemExit(f"mutate: {self.name} does not compile")
+            raise Failure(f"{self.name} does not compile")
         if not self.compile(self.source, os.path.join(folder, "best.o"), "-O2"):
-            raise SystemExit(f"mutate: {self.name} does not compile with -O2")
+            raise Failure(f"{self.name} does not compile with -O2")
         tests = []
         for rank, test in self.programs():
             for fork in ((True,) if test.argv or rank == 4 else (False, True)):
@@ -327,8 +330,8 @@ class Room:
                     tests.append((rank, time.monotonic() - begin, test, fork))
                     break
             else:
-                print(f"mutate: {test.name} fails with {self.name} as it is: left out",
-                      file=sys.stderr)
+                print(f"{self.name}: {test.name} fails without a change, and is left out",
+                      flush=True)
         tests.sort(key=lambda t: t[:2])
         self.tests = [t._replace(fork=fork, seconds=s) for _, s, t, fork in tests]
 
@@ -338,8 +341,9 @@ class Room:
         link = list(test.link)
         link[link.index("-o") + 1] = program
         link.insert(link.index("-o") + 2, mutant)
-        if subprocess.run(link, cwd=self.build, stderr=subprocess.DEVNULL).returncode != 0:
-            return False
+        done = subprocess.run(link, cwd=self.build, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failure(done.stderr)
         argv = [program, *test.argv]
         if os.path.basename(test.name) == "oomreport":
             argv = [os.path.join(self.top, "tests/report/forms")]
@@ -415,7 +419,7 @@ def read_equivalents(path):
     for block in re.split(r"\n\s*\n", text.strip()):
         m = re.fullmatch(r"(\S+\.c): (.+)\n +-> (.*)\n((?: +\S.*\n?)+)", block)
         if block and not m:
-            raise SystemExit(f"mutate: {path}: not FILE: LINE, -> LINE and a reason:\n{block}")
+            raise Failure(f"{path}: not FILE: LINE, -> LINE and a reason:\n{block}")
         if block:
             known[m[1], m[2].strip(), m[3].strip()] = m[4].strip()
     return known
@@ -448,12 +452,20 @@ def run_room(room, mutants, known, jobs, verbose):
                 survived += 1
                 if not verbose:
                     print(f"{room.name}:{room.line(m)}: {before} -> {after}", flush=True)
+    good = True
+    with tempfile.TemporaryDirectory() as folder:
+        room.compile(room.source, os.path.join(folder, "m.o"), "-O0")
+        for test in room.tests:
+            if not room.passes(test, os.path.join(folder, "m.o"), folder):
+                print(f"{room.name}: {test.name} fails without a change, now and then: "
+                      "some may have survived")
+                good = False
     if verbose:
         return True
     percent = 100 * killed // max(1, killed + survived)
     print(f"{room.name}: {percent} %: {killed} killed, {survived} survived, "
           f"{equivalent} equivalent", flush=True)
-    good = percent >= GOAL_PERCENT
+    good &= percent >= GOAL_PERCENT
     if len(mutants) == len(room.mutants):
         for _, before, after in sorted(unused):
             print(f"{room.name}: listed, but killed or not there: {before} -> {after}")
@@ -495,4 +507,8 @@ def main():
 
 if __name__ == "__main__":
     adopt()
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except Failure as e:
+        print(f"mutate: {e}", file=sys.stderr)
+        sys.exit(2)
