@@ -6,7 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static og_forked_t forked;
+/* What is behind the table is nobody's business. */
+static struct {
+    og_forked_t table;
+    og_process_t behind;
+} memory;
+#define forked memory.table
 
 START_TEST(finds_the_last_of_a_pid)
 {
@@ -25,8 +30,11 @@ START_TEST(finds_the_last_of_a_pid)
 }
 END_TEST
 
+static int listed;
+
 static void note(const og_process_t *p, void *ctx)
 {
+    listed++;
     *(int *)ctx += p->pid;
 }
 
@@ -39,8 +47,11 @@ START_TEST(lists_all)
     og_forked_add(&forked, OG_FORKED_MAX, 400, 20);     /* in the first place */
     og_forked_add(&forked, OG_FORKED_MAX - 1, 400, 20); /* in the last one */
     forked.entries[3].pid = -1;                         /* being written */
+    memory.behind.pid = 500;
     og_forked_each(&forked, note, &sum);
+    ck_assert_int_eq(listed, 4);
     ck_assert_int_eq(sum, 7500 + 2 * OG_FORKED_MAX - 1);
+    ck_assert_int_eq(forked.entries[500].pid, 500); /* in the first of its places */
 }
 END_TEST
 
@@ -102,13 +113,29 @@ START_TEST(a_pid_that_is_had_again_has_one_place)
     ck_assert_uint_eq(p.marks, 0);
     ck_assert_int_eq(p.ppid, 2);
     og_forked_each(&forked, note, &sum);
+    ck_assert_int_eq(listed, 1);
     ck_assert_int_eq(sum, PID);
     og_forked_forget(&forked, PID);
     ck_assert(!og_forked_find(&forked, PID, &p));
 }
 END_TEST
 
-/* Nor one further off: nobody looks there. */
+/* A place whose process is gone is taken before that of any that lives, however young it was. */
+START_TEST(displaces_the_dead_first)
+{
+    enum { PID = 0x10000000, DEAD = 0x20000000 };
+
+    crowd(PID, 3, 0);
+    forked.entries[(PID + 3) % OG_FORKED_MAX] = (og_process_t){ DEAD, 1, 50, OG_FORKED_SHOT };
+    og_forked_add(&forked, PID, 1, 99);
+    ck_assert_int_eq(forked.entries[(PID + 3) % OG_FORKED_MAX].pid, PID);
+    ck_assert_uint_eq(forked.entries[(PID + 3) % OG_FORKED_MAX].marks, 0);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(forked.entries[(PID + i) % OG_FORKED_MAX].pid, getpid());
+}
+END_TEST
+
+/* Nobody looks further off. */
 START_TEST(knows_eight_places)
 {
     enum { PID = 0x10000000 };
@@ -117,6 +144,10 @@ START_TEST(knows_eight_places)
     crowd(PID, 8, 7);
     forked.entries[(PID + 8) % OG_FORKED_MAX].pid = PID;
     ck_assert(!og_forked_find(&forked, PID, &p));
+    og_forked_mark(&forked, PID, OG_FORKED_LEFT);
+    og_forked_forget(&forked, PID);
+    ck_assert_int_eq(forked.entries[(PID + 8) % OG_FORKED_MAX].pid, PID);
+    ck_assert_uint_eq(forked.entries[(PID + 8) % OG_FORKED_MAX].marks, 0);
     og_forked_add(&forked, PID, 1, 99);
     ck_assert_int_eq(forked.entries[(PID + 7) % OG_FORKED_MAX].pid, PID);
     /* Where all are being written, it does without. */
@@ -184,7 +215,9 @@ START_TEST(sweeps)
     og_forked_add(&forked, dead, 1, 1);
     og_forked_add(&forked, getpid(), 1, 1);
     forked.entries[0].pid = forked.entries[OG_FORKED_MAX - 1].pid = dead;
+    memory.behind.pid = dead;
     og_forked_sweep(&forked);
+    ck_assert_int_eq(memory.behind.pid, dead);
     ck_assert_int_eq(forked.entries[0].pid, 0);
     ck_assert_int_eq(forked.entries[OG_FORKED_MAX - 1].pid, 0);
     ck_assert(!og_forked_find(&forked, dead, &p));
@@ -200,6 +233,7 @@ int main(void)
     tcase_add_test(tc, lists_all);
     tcase_add_test(tc, a_pid_that_is_had_again_has_no_marks);
     tcase_add_test(tc, a_pid_that_is_had_again_has_one_place);
+    tcase_add_test(tc, displaces_the_dead_first);
     tcase_add_test(tc, knows_eight_places);
     tcase_add_test(tc, keeps_the_living);
     tcase_add_test(tc, displaces_the_oldest);

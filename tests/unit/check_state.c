@@ -69,27 +69,47 @@ START_TEST(goes_round_at_the_limits)
 }
 END_TEST
 
+/* What is not printable, and the backslash, are escaped, and nothing else. */
+START_TEST(escapes_to_the_edge)
+{
+    og_state_t s = sample();
+    char buf[SLOT];
+    size_t n;
+
+    strcpy(s.cgroup, "/\x01\x1f !~\x7f\x80\xff[\\]");
+    s.clean = true;
+    n = og_state_format(&s, 12, buf);
+    buf[n] = '\0';
+    ck_assert_ptr_nonnull(strstr(buf, "\nclean yes\n"));
+    ck_assert_ptr_nonnull(strstr(buf, "\ncgroup /\\x01\\x1f !~\\x7f\x80\xff[\\x5c]\nsum "));
+}
+END_TEST
+
 /* As many control characters as fit, and one more. */
 START_TEST(leaves_out_what_does_not_fit)
 {
     og_state_t s = sample(), back;
-    size_t fits = 0;
+    size_t fits = 0, room = 0;
 
     for (size_t len = 1; len < sizeof s.cgroup; len++) {
         char buf[SLOT];
         uint64_t number;
+        size_t n;
 
         memset(s.cgroup, '\n', len);
         s.cgroup[len] = '\0';
-        ck_assert_uint_le(og_state_format(&s, 1, buf), SLOT);
+        n = og_state_format(&s, 1, buf);
+        ck_assert_uint_le(n, SLOT);
         ck_assert_int_eq(og_state_parse(buf, SLOT, &back, &number), 0);
         if (back.cgroup[0] == '\0')
             break;
         ck_assert_str_eq(back.cgroup, s.cgroup);
         fits = len;
+        room = SLOT - n;
     }
     ck_assert_uint_ge(fits, 850);
     ck_assert_uint_lt(fits, sizeof s.cgroup - 1);
+    ck_assert_uint_lt(room, 4); /* not even one more fits */
     s.cgroup[0] = '\0';
     is_same(&back, &s);
 }
@@ -133,6 +153,26 @@ START_TEST(sees_every_cut)
 }
 END_TEST
 
+/* What fills the rest may be anything that ends the text; what it is must be there. */
+START_TEST(ends_with_a_newline)
+{
+    og_state_t out;
+    char buf[SLOT];
+    uint64_t number;
+
+    seal("", buf);
+    ck_assert_int_eq(og_state_parse(buf, SLOT, &out, &number), -EINVAL);
+    seal("\n", buf);
+    ck_assert_int_eq(og_state_parse(buf, SLOT, &out, &number), -EINVAL);
+    seal("mod_oomguard state 7 9\n", buf);
+    ck_assert_int_eq(og_state_parse(buf, SLOT, &out, &number), -EPROTONOSUPPORT);
+    ck_assert_uint_eq(number, 9);
+    /* The sum is one, and right, but on no line of its own. */
+    seal("mod_oomguard state 7 9\nx", buf);
+    ck_assert_int_eq(og_state_parse(buf, SLOT, &out, &number), -EINVAL);
+}
+END_TEST
+
 START_TEST(knows_a_blank_one)
 {
     char buf[SLOT];
@@ -145,6 +185,9 @@ START_TEST(knows_a_blank_one)
     buf[17] = ' ';
     ck_assert_int_eq(og_state_parse(buf, SLOT, &out, &number), -ENODATA);
     buf[SLOT - 1] = 'x';
+    ck_assert_int_eq(og_state_parse(buf, SLOT, &out, &number), -EINVAL);
+    buf[SLOT - 1] = '\0';
+    buf[0] = 'x';
     ck_assert_int_eq(og_state_parse(buf, SLOT, &out, &number), -EINVAL);
 }
 END_TEST
@@ -191,6 +234,15 @@ static const struct {
     { "/httpd.service", "/\\012", -EINVAL },
     { "/httpd.service", "/a\tb", -EINVAL },
     { "/httpd.service", "/a\x7f", -EINVAL },
+    { "/httpd.service", "/\\x09\\xa0\\xf9", 0 },
+    { "/httpd.service", "/\\x:0", -EINVAL },
+    { "/httpd.service", "/\\x/0", -EINVAL },
+    { "/httpd.service", "/\\x`0", -EINVAL },
+    { "/httpd.service", "/\\xg0", -EINVAL },
+    { "/httpd.service", "/\\x", -EINVAL },
+    { "/httpd.service", "/\\y00", -EINVAL },
+    { "/httpd.service", "/ ~", 0 },
+    { "/httpd.service", "/\x1f", -EINVAL },
     { "httpd.service\n", "httpd.service\nevents 17\n", -EINVAL },
     { "httpd.service\n", "httpd.service", -EINVAL },
 };
@@ -221,9 +273,11 @@ int main(void)
 
     tcase_add_test(slot, writes_as_documented);
     tcase_add_test(slot, goes_round_at_the_limits);
+    tcase_add_test(slot, escapes_to_the_edge);
     tcase_add_test(slot, leaves_out_what_does_not_fit);
     tcase_add_test(slot, sees_every_changed_byte);
     tcase_add_test(slot, sees_every_cut);
+    tcase_add_test(slot, ends_with_a_newline);
     tcase_add_test(slot, knows_a_blank_one);
     tcase_add_loop_test(slot, refuses, 0, (int)(sizeof changes / sizeof *changes));
     return unit_run("state", &slot, 1);

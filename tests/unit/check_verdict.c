@@ -7,7 +7,11 @@
 #define SEC 1000000ULL
 #define T (100 * SEC) /* when it happens */
 
-static og_verdict_t v;
+static struct {
+    og_verdict_t verdict;
+    unsigned char behind[1024];
+} memory;
+#define v memory.verdict
 static og_finding_t f;
 
 static void all_witnesses(void)
@@ -603,6 +607,14 @@ START_TEST(kills_that_are_owed)
     finds(last, OG_FINDING_KILLED);
     ck_assert_uint_eq(f.owed, 0);
     no_more();
+    og_verdict_witnesses(&v, false, false); /* none is owed any more */
+    for (pid_t pid = 10; pid < 12; pid++) {
+        die(pid, OG_END_VANISHED);
+        finds(last, OG_FINDING_VANISHED);
+        ck_assert_uint_eq(f.owed, 0);
+    }
+    og_verdict_witnesses(&v, true, true);
+    og_verdict_baseline(&v, 9);
     og_verdict_count(&v, 10, T);
     finds(last, OG_FINDING_UNATTRIBUTED);
     og_verdict_count(&v, 13, T);
@@ -627,6 +639,55 @@ START_TEST(more_deaths_than_can_wait_for_the_log)
     finds(T, OG_FINDING_KILLED);
     ck_assert_int_eq(f.death.pid, 1);
     nothing(T);
+}
+END_TEST
+
+/* What is behind the last of them stays as it is. */
+START_TEST(the_last_of_those_that_wait)
+{
+    for (size_t i = 0; i < sizeof memory.behind; i++)
+        memory.behind[i] = (unsigned char)(i % 251);
+    all_witnesses();
+    for (pid_t pid = 1; pid < OG_VERDICT_WAITING; pid++)
+        die(pid, OG_END_VANISHED);
+    die(OG_VERDICT_WAITING, OG_END_SHOT);
+    for (pid_t pid = 1; pid <= OG_VERDICT_WAITING; pid++) {
+        finds(T, pid < OG_VERDICT_WAITING ? OG_FINDING_KILLED : OG_FINDING_SHOT);
+        ck_assert_int_eq(f.death.pid, pid);
+    }
+    all_witnesses();
+    og_verdict_witnesses(&v, true, false);
+    for (pid_t pid = 1; pid < OG_VERDICT_WAITING; pid++)
+        die(pid, OG_END_VANISHED);
+    die(OG_VERDICT_WAITING, OG_END_SHOT);
+    finds(T, OG_FINDING_KILLED);
+    finds(T, OG_FINDING_SHOT);
+    for (size_t i = 0; i < sizeof memory.behind; i++)
+        ck_assert_uint_eq(memory.behind[i], i % 251);
+}
+END_TEST
+
+/* A count that is explained, or was before, puts nothing off. */
+START_TEST(a_gap_after_a_count)
+{
+    all_witnesses();
+    og_verdict_count(&v, 8, T + SEC);
+    told(5, OG_WHERE_INSIDE);
+    die_at(6, OG_END_SHOT, T + 2 * SEC);
+    finds(T, OG_FINDING_SHOT);
+    og_verdict_gap(&v, 1, T);
+    ck_assert_uint_eq(og_verdict_due(&v), T + OG_VERDICT_BURIAL_USEC);
+    finds(T + OG_VERDICT_BURIAL_USEC, OG_FINDING_GAP);
+    ck_assert_uint_eq(f.kills, 0);
+    all_witnesses();
+    og_verdict_witnesses(&v, false, true);
+    die_at(6, OG_END_SHOT, T - 2 * SEC);
+    finds(T, OG_FINDING_SHOT);
+    og_verdict_count(&v, 8, T - SEC);
+    og_verdict_gap(&v, 1, T);
+    ck_assert_uint_eq(og_verdict_due(&v), T + OG_VERDICT_BURIAL_USEC);
+    finds(T + OG_VERDICT_BURIAL_USEC, OG_FINDING_GAP);
+    ck_assert_uint_eq(f.kills, 1);
 }
 END_TEST
 
@@ -686,6 +747,8 @@ int main(void)
     tcase_add_test(tc, keeps_the_order_of_those_that_wait);
     tcase_add_test(tc, kills_that_are_owed);
     tcase_add_test(tc, more_deaths_than_can_wait_for_the_log);
+    tcase_add_test(tc, the_last_of_those_that_wait);
+    tcase_add_test(tc, a_gap_after_a_count);
     tcase_add_test(tc, strays_that_were_elsewhere);
     return unit_run("verdict", &tc, 1);
 }
