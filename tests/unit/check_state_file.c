@@ -6,9 +6,10 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
-static char dir[64], path[128], other[128];
+static char dir[64], path[320], other[128];
 
 static void setup(void)
 {
@@ -23,6 +24,30 @@ static void teardown(void)
     remove(path);
     remove(other);
     remove(dir);
+}
+
+/* What stands in for libc's: the next nth call of it goes wrong in that way, the others do not. */
+enum { WELL, INTERRUPTED, SHORT, BROKEN };
+static int reads, bad_read, bad_how, writes, bad_write;
+
+ssize_t pread(int fd, void *buf, size_t size, off_t at)
+{
+    int bad = ++reads == bad_read ? bad_how : WELL;
+
+    if (bad == INTERRUPTED || bad == BROKEN) {
+        errno = bad == BROKEN ? EIO : EINTR;
+        return -1;
+    }
+    return syscall(SYS_pread64, fd, buf, bad == SHORT ? size / 2 : size, at);
+}
+
+ssize_t pwrite(int fd, const void *buf, size_t size, off_t at)
+{
+    if (++writes == bad_write) {
+        errno = EINTR;
+        return -1;
+    }
+    return syscall(SYS_pwrite64, fd, buf, size, at);
 }
 
 static void poke(off_t at, const char *bytes, size_t len)
@@ -258,8 +283,19 @@ START_TEST(fails_harmlessly)
 }
 END_TEST
 
+/* The next descriptor there is. */
+static int next_fd(void)
+{
+    int fd = dup(2);
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    return fd;
+}
+
 static void is_refused(int rc)
 {
+    int fd = next_fd();
     og_state_file_t f;
     og_state_t last;
 
@@ -267,7 +303,68 @@ static void is_refused(int rc)
     ck_assert_int_eq(og_state_open(path, &f, &last), rc);
     ck_assert_int_eq(f.fd, -1);
     is_zero(&last);
+    ck_assert_int_eq(next_fd(), fd); /* and none is left open */
 }
+
+/* A signal, or a file system that reads piece by piece, is no error and changes nothing. */
+START_TEST(reads_and_writes_on)
+{
+    og_state_t s = sample(), last;
+    og_state_file_t f;
+
+    make(&f, 2);
+    close(f.fd);
+    for (bad_how = INTERRUPTED; bad_how <= SHORT; bad_how++) {
+        for (int nth = 1; nth <= 2; nth++) {
+            reads = 0;
+            bad_read = nth;
+            ck_assert_int_eq(look(&last), 0);
+            ck_assert_uint_eq(last.events, 2);
+            ck_assert_int_eq(reads, 3); /* two slots, and once more */
+        }
+    }
+    bad_read = writes = 0;
+    bad_write = 1;
+    ck_assert_int_eq(og_state_open(path, &f, &last), 0);
+    s.events = 3;
+    ck_assert_int_eq(og_state_save(&f, &s), 0);
+    ck_assert_int_eq(writes, 2);
+    close(f.fd);
+    ck_assert_int_eq(look(&last), 0);
+    ck_assert_uint_eq(last.events, 3);
+}
+END_TEST
+
+/* But a disk that is broken, or has no room for both slots, is. */
+START_TEST(refuses_what_cannot_be_read)
+{
+    struct rlimit limit, low;
+    og_state_file_t f;
+    og_state_t last;
+    struct stat st;
+
+    make(&f, 2);
+    bad_how = BROKEN;
+    for (bad_read = 1; bad_read <= 2; bad_read++) {
+        reads = 0;
+        is_refused(-EIO);
+        reads = 0;
+        ck_assert_int_eq(og_state_reread(&f, &last), -EIO);
+    }
+    bad_read = 0;
+    close(f.fd);
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(truncate(path, SLOT), 0);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    low = limit;
+    low.rlim_cur = OG_STATE_SLOTS * SLOT - 1;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &low), 0);
+    is_refused(-EFBIG);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_int_eq(st.st_size, SLOT);
+}
+END_TEST
 
 START_TEST(refuses_what_others_could_have_written)
 {
@@ -321,6 +418,7 @@ START_TEST(spares_what_is_not_ours)
 {
     static const char text[] = "-----BEGIN PRIVATE KEY-----\n";
     char buf[2 * sizeof text];
+    og_state_t last;
     int fd;
 
     poke(0, text, sizeof text - 1);
@@ -330,6 +428,13 @@ START_TEST(spares_what_is_not_ours)
     ck_assert_mem_eq(buf, text, sizeof text - 1);
     close(fd);
     ck_assert_int_eq(truncate(path, OG_STATE_SLOTS * SLOT + 1), 0);
+    is_refused(-EEXIST);
+    /* What begins as ours is ours, whatever came of it; a byte less is not. */
+    poke(0, OG_STATE_MAGIC, sizeof OG_STATE_MAGIC - 1);
+    ck_assert_int_eq(look(&last), -EINVAL);
+    ck_assert_int_eq(truncate(path, sizeof OG_STATE_MAGIC - 1), 0);
+    ck_assert_int_eq(look(&last), -EINVAL);
+    ck_assert_int_eq(truncate(path, sizeof OG_STATE_MAGIC - 2), 0);
     is_refused(-EEXIST);
 }
 END_TEST
@@ -382,6 +487,8 @@ int main(void)
     tcase_add_test(file, overwrites_another_version);
     tcase_add_test(file, looks_again);
     tcase_add_test(file, fails_harmlessly);
+    tcase_add_test(file, reads_and_writes_on);
+    tcase_add_test(file, refuses_what_cannot_be_read);
     tcase_add_test(file, refuses_what_others_could_have_written);
     tcase_add_test(file, refuses_what_is_no_file);
     tcase_add_test(file, spares_what_is_not_ours);
