@@ -1,5 +1,6 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
-"""Options and fixtures. tests/run calls this once for each MPM."""
+"""Options and fixtures. Every test runs with each MPM that was asked for; with pytest-xdist's
+-n, many at a time: they wait most of the time."""
 import os
 import re
 import shutil
@@ -9,16 +10,19 @@ import pytest
 
 import cgroup
 import httpd as harness
+import namespace
+from installation import Installation
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def pytest_addoption(parser):
-    parser.addoption("--mpm", default="event", choices=harness.MPMS)
+    parser.addoption("--mpm", action="append", choices=harness.MPMS,
+                     help="an MPM to test with; may be given several times; all without it")
     parser.addoption("--build", default=os.environ.get("top_builddir"),
                      help="where the modules were built")
     parser.addoption("--storm", type=int, default=20, help="how many kills make a storm")
-    parser.addoption("--restarts", type=int, default=6, help="how many graceful ones in a row")
+    parser.addoption("--restarts", type=int, default=40, help="how many graceful ones in a row")
     parser.addoption("--keep", default=None, help="folder for the logs of failed tests")
 
 
@@ -26,13 +30,27 @@ def pytest_configure(config):
     # Whoever is told to end ends as by Ctrl-C: with all servers stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.addinivalue_line("markers", "any_mpm: what no MPM changes; run with event only")
+    config.addinivalue_line("markers", "mpms(names): those with which it makes sense")
+    config.addinivalue_line("markers", "long: begins before all others, since it takes longest")
+
+
+def pytest_generate_tests(metafunc):
+    if "mpm" in metafunc.fixturenames:
+        metafunc.parametrize("mpm", metafunc.config.getoption("--mpm") or list(harness.MPMS))
+
+
+def makes_sense(item):
+    """With the MPM that it would run with. What does not is no test, and so none skipped."""
+    mpm = getattr(item, "callspec", None) and item.callspec.params.get("mpm")
+    return mpm is None or all(mpm in (marker.args or ("event",))
+                              for name in ("mpms", "any_mpm") for marker in item.iter_markers(name))
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--mpm") != "event":
-        once = [item for item in items if item.get_closest_marker("any_mpm")]
-        items[:] = [item for item in items if item not in once]
-        config.hook.pytest_deselected(items=once)
+    senseless = [item for item in items if not makes_sense(item)]
+    items[:] = [item for item in items if item not in senseless]
+    config.hook.pytest_deselected(items=senseless)
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def missing_need():
@@ -46,7 +64,8 @@ def missing_need():
         return f"the kernel's log cannot be read: {e}"
     try:
         cgroup.Cgroup(f"mod_oom-test.{os.getpid()}.0", 16).remove()
-    except cgroup.CgroupError as e:
+        namespace.Namespace().remove()
+    except (cgroup.CgroupError, namespace.NamespaceError) as e:
         return str(e)
     return None
 
@@ -59,12 +78,7 @@ def installation(request):
     build = request.config.getoption("--build")
     if not build:
         pytest.fail("--build=FOLDER is needed: where configure and make were run")
-    return harness.Installation(os.path.abspath(build), SOURCE)
-
-
-@pytest.fixture
-def mpm(request):
-    return request.config.getoption("--mpm")
+    return Installation(os.path.abspath(build), SOURCE)
 
 
 @pytest.fixture
@@ -99,7 +113,7 @@ def httpd_unaudited(installation, mpm):
     yield make
     for server in made:
         server.stop()
-        shutil.rmtree(server.root)
+        server.discard()
 
 
 @pytest.fixture

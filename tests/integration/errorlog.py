@@ -9,6 +9,9 @@ LEVELS = ("emerg", "alert", "crit", "error", "warn", "notice", "info", "debug") 
 # Whose notices must be declared, too.
 OUR_MODULES = ("oom", "oomguard")
 
+# Notices of httpd's by which it says that a child crashed.
+CRASHES = ("AH00051", "AH00052")
+
 LINE = re.compile(r"\[(?P<time>[^\]]+)\] \[(?P<module>[^:\]]*):(?P<level>[a-z]+[1-8]?)\] "
                   r"\[pid (?P<pid>\d+)(?::tid (?P<tid>\d+))?\] (?P<text>.*)$", re.S)
 # Behind an errno and a client, but not from within what somebody has sent.
@@ -33,17 +36,17 @@ def parse(text):
 
 def needs_word(line):
     """Must a test have declared this line?"""
-    if line.level == "raw":
+    if line.level == "raw" or line.tag in CRASHES:
         return True
     worst = "notice" if line.module in OUR_MODULES else "warn"
     return LEVELS.index(line.level) <= LEVELS.index(worst)
 
 
-class Expectation:
-    """A tag (OG0101, AH00045), or a regular expression to be found in the text."""
+class Declaration:
+    """Of a tag (OG0101, AH00045), or of a regular expression to be found in the text."""
 
-    def __init__(self, what, times=None, optional=False):
-        self.what, self.times, self.optional = what, times, optional
+    def __init__(self, what):
+        self.what = what
         self.is_tag = re.fullmatch(r"AH\d{5}|OG\d{4}", what) is not None
 
     def fits(self, line):
@@ -52,17 +55,39 @@ class Expectation:
         return re.search(self.what, line.text) is not None
 
 
-def audit(lines, expectations):
+class Expectation(Declaration):
+    """Of lines that must be there: so many, or at least one."""
+
+    def __init__(self, what, times=None):
+        super().__init__(what)
+        self.times = times
+
+    def wrong(self, seen):
+        if self.times is not None and seen != self.times:
+            return f"declared {self.times} times, seen {seen}: {self.what}"
+        return None if seen else f"declared, never seen: {self.what}"
+
+
+class Allowance(Declaration):
+    """Of lines that may be there, but not more than so many; and why."""
+
+    def __init__(self, what, why, most=None):
+        super().__init__(what)
+        self.why, self.most = why, most
+
+    def wrong(self, seen):
+        if self.most is not None and seen > self.most:
+            return f"allowed {self.most} times, seen {seen}: {self.what}"
+        return None
+
+
+def audit(lines, declarations):
     """What is wrong, a sentence each: lines that nobody declared, declarations that did not
     come true, or not as often as they said."""
-    wrong = []
-    for line in lines:
-        if needs_word(line) and not any(e.fits(line) for e in expectations):
-            wrong.append(f"undeclared: [{line.module}:{line.level}] {line.text}")
-    for e in expectations:
-        seen = sum(e.fits(line) for line in lines)
-        if e.times is not None and seen != e.times and not (e.optional and seen == 0):
-            wrong.append(f"declared {e.times} times, seen {seen}: {e.what}")
-        elif e.times is None and seen == 0 and not e.optional:
-            wrong.append(f"declared, never seen: {e.what}")
+    wrong = [f"undeclared: [{line.module}:{line.level}] {line.text}" for line in lines
+             if needs_word(line) and not any(d.fits(line) for d in declarations)]
+    for d in declarations:
+        said = d.wrong(sum(d.fits(line) for line in lines))
+        if said:
+            wrong.append(said)
     return wrong

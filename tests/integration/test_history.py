@@ -14,6 +14,8 @@ from collections import Counter
 import pytest
 
 import httpd as harness
+import killgate
+import processes
 from test_guard import eat, run_in, told, watcher
 from test_witnesses import in_flight, noted, settled
 
@@ -28,7 +30,7 @@ def history(server):
         return [json.loads(line) for line in f]
 
 
-def wait_for_events(server, count, timeout=10):
+def wait_for_events(server, count, timeout=30):
     server.wait_for(lambda: len(history(server)) >= count, timeout, f"{count} events")
     return history(server)
 
@@ -232,7 +234,7 @@ def test_what_was_not_told_to_the_end(httpd, installation):
     server.write_conf(HISTORY)
     server.start()
     server.expect("OG0106", times=1)
-    server.expect("OG0302", optional=True)
+    server.allow("OG0302", "unless the restart is faster")
     logger = next(p.pid for p in server.children() if p.name == "rotatelogs")
     first = watcher(server)
     os.kill(logger, signal.SIGSTOP)
@@ -249,7 +251,7 @@ def test_what_was_not_told_to_the_end(httpd, installation):
     os.kill(victim, signal.SIGKILL)
     server.wait_for(lambda: noted(server, "pending_seq") != "0", what="a note before the line")
     os.kill(first, signal.SIGKILL)
-    server.wait_for(lambda: harness.process(first) is None, what="its end")
+    server.wait_for(lambda: processes.process(first) is None, what="its end")
     os.kill(logger, signal.SIGCONT)
     server.graceful()
     server.wait_for_error("OG0106")
@@ -264,7 +266,7 @@ def agree(server, watch):
     """Each kill is an event, and only one, whatever witnesses there are. The counter says how
     many; the log, which may have been overwritten before it was read here, too, whose."""
     count = server.cgroup.oom_kills()
-    wait_for_events(server, count, timeout=140)  # a watcher's pause may be a minute
+    wait_for_events(server, count, timeout=300)  # a watcher's pause may be a minute
     kills = [k.pid for k in server.kernel_kills()]
     settled(server, kills, watch)
     assert server.cgroup.oom_kills() == count
@@ -288,7 +290,13 @@ def shake(server, chance, likely):
         server.graceful()
 
 
-STORMY = ("OG0101", "OG0104", "OG0109", "OG0302", "OG0307")
+def allow_storm(server):
+    server.untold = "agree() compares the events"
+    server.allow("OG0101", "there may be no log")
+    server.allow("OG0104", "the log misses one, or is not asked")
+    server.allow("OG0109", "the log alone misses one")
+    server.allow("OG0302", "watchers are killed at random")
+    server.allow("OG0307", "the log is overwritten before it is read")
 
 
 # One witness after the other; whatever the MPM, they hear the same.
@@ -296,12 +304,12 @@ WITNESSES = ["auto", pytest.param("kmsg", marks=pytest.mark.any_mpm),
              pytest.param("counter", marks=pytest.mark.any_mpm)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("watch", WITNESSES)
 def test_a_storm(httpd, storm, watch):
     """Kill after kill, watchers killed and httpd restarted at random."""
     server = httpd(conf=HISTORY + f"OOMGuardWatch {watch}\n", limit_mib=48)
-    for tag in STORMY:
-        server.expect(tag, optional=True)
+    allow_storm(server)
     chance = random.Random(storm)
     for _ in range(storm):
         eat(server)
@@ -337,13 +345,15 @@ def burst(server):
     """All workers hold some memory and sleep; then others, which the kernel spares, need nearly
     all there is, and end: one worker after the other is killed for it."""
     count = WORKERS if server.mpm == "prefork" else 2 * WORKERS
-    path = f"/oom?size={HELD_MIB * 1024 // count}K&hold=60"
-    visits = [server.open(path, timeout=30) for _ in range(count)]
+    path = f"/oom?size={HELD_MIB * 1024 // count}K&hold=600"
+    visits = [server.open(path, timeout=120) for _ in range(count)]
     for visit in visits:
         visit.readline()
-    eater = run_in(server, sys.executable, "-S", "-c", EATER, score=0)
-    # The log is read before it is overwritten.
-    server.wait_for(lambda: server.kernel_kills() and eater.poll() is not None, 60, "the eaters")
+    with killgate.flood():
+        eater = run_in(server, sys.executable, "-S", "-c", EATER, score=0)
+        # The log is read before it is overwritten.
+        server.wait_for(lambda: server.kernel_kills() and eater.poll() is not None, 180,
+                        "the eaters")
     assert eater.returncode == 0
     for visit in visits:
         visit.close()
@@ -353,17 +363,17 @@ def most_in_a_second(kills):
     return max(sum(k.usec <= other.usec < k.usec + 1000000 for other in kills) for k in kills)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("watch", WITNESSES)
 def test_bursts(httpd, mpm, storm, watch):
     """Dozens a second, of whom most have no header in the log: the kernel prints ten in five
     seconds. Watchers killed and httpd restarted at random in between."""
     server = httpd(conf=HISTORY + f"OOMGuardWatch {watch}\nOOMGuardScore worker absolute 1000\n",
                    small=harness.many_workers(mpm, WORKERS), limit_mib=BURST_MIB)
-    for tag in STORMY:
-        server.expect(tag, optional=True)
+    allow_storm(server)
     chance = random.Random(storm)
     while server.cgroup.oom_kills() < storm:
-        server.wait_for(lambda: len(server.cgroup.procs()) > WORKERS, 60, "all workers")
+        server.wait_for(lambda: len(server.cgroup.procs()) > WORKERS, 180, "all workers")
         burst(server)
         shake(server, chance, 0.3)
     agree(server, watch)

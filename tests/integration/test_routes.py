@@ -11,14 +11,12 @@ import subprocess
 
 import pytest
 
+from httpd import STATUS_PATH
 from test_guard import eat, line_of, told
 
 MIB = 1 << 20
 
-STATUS = """<Location "/status">
-SetHandler oomguard-status
-</Location>
-<LocationMatch "^/(leak|temp|big)">
+LEAKS = """<LocationMatch "^/(leak|temp|big)">
 SetHandler oom
 </LocationMatch>
 """
@@ -28,19 +26,12 @@ SetHandler oom
 def guarded(httpd):
     """Makes an httpd with the status page, and paths that leak, and that do not."""
     def make(conf="", limit_mib=256, **options):
-        return httpd(conf=STATUS + conf, limit_mib=limit_mib, **options)
+        return httpd(conf=LEAKS + conf, limit_mib=limit_mib, **options)
     return make
 
 
-def status(server, query="?format=json"):
-    answer = server.get(f"/status{query}")
-    assert answer.status == 200, answer.text
-    assert answer.headers["content-type"] == "application/json"
-    return json.loads(answer.text)
-
-
 def route(server, pattern, handler="oom"):
-    (found,) = [r for r in status(server)["routes"]
+    (found,) = [r for r in server.status()["routes"]
                 if (r["handler"], r["pattern"]) == (handler, pattern)]
     return found
 
@@ -55,7 +46,7 @@ def ask(server, path, times, clients=1):
 def settled(server, pattern, requests, **options):
     """The route, once so many of its requests have ended."""
     def there():
-        found = [r for r in status(server)["routes"] if r["pattern"] == pattern]
+        found = [r for r in server.status()["routes"] if r["pattern"] == pattern]
         return found and found[0]["requests"] >= requests
     server.wait_for(there, what=f"{requests} requests of {pattern}")
     return route(server, pattern, **options)
@@ -94,7 +85,7 @@ def mix(server, clients, **paths):
 
 def ranked_first(server, pattern, each, handler="oom"):
     """The route, which is, and is said to keep about so much a request."""
-    said = status(server)["routes"]
+    said = server.status()["routes"]
     first = said[0]
     assert (first["handler"], first["pattern"]) == (handler, pattern), said[:4]
     assert first["suspicion"] in ("fair", "strong"), said[:4]
@@ -130,7 +121,7 @@ def test_the_culprit_is_ranked_first(guarded, mpm):
     temp = settled(server, "/temp", 2500)
     assert temp["requests"] == 2500
     assert temp["most_bytes"] < MIB + SPARE + MIB / 4
-    said = status(server)
+    said = server.status()
     assert said["routes_evicted"] == said["requests_missed"] == 0
 
 
@@ -145,7 +136,7 @@ def test_a_route_that_kills(guarded):
     assert '"GET" "/leak"' in text
     assert re.search(r'; its route "localhost" "oom" "/leak" takes [12]\.\d MiB a request over 12 '
                      r"requests, too few to tell what it retains, 1 kill$", text), text
-    said = status(server)
+    said = server.status()
     (told_of,) = [k for k in said["kills"] if k["pid"] == kill.pid]
     assert told_of["event"] == "kill" and told_of["role"] == "worker"
     assert told_of["request"]["path"] == "/leak"
@@ -159,25 +150,24 @@ def test_a_route_that_kills(guarded):
 
 def test_what_a_request_takes_is_seen_while_it_runs(guarded):
     server = guarded()
-    answer = server.open("/big?size=20M&hold=4", timeout=30)
+    answer = server.open("/big?size=20M&hold=600")
     server.wait_for(lambda: route(server, "/big")["in_flight"] == 1, what="it in flight")
 
     def largest():
-        return [r for w in status(server)["workers"] for r in w["requests"] if r["path"] == "/big"]
+        return [r for w in server.status()["workers"] for r in w["requests"] if r["path"] == "/big"]
 
     server.wait_for(lambda: largest() and (largest()[0]["taken_bytes"] or 0) >= 20 * MIB,
                     what="what it has taken")
     (request,) = largest()
     assert request["handler"] == "oom" and request["client"] == "127.0.0.1"
     assert 20 * MIB <= request["taken_bytes"] < 22 * MIB and request["seconds"] > 0
-    answer.read()
+    answer.close()
     assert settled(server, "/big", 1)["in_flight"] == 0
 
 
-def test_of_several_the_largest_is_named(guarded, mpm):
+@pytest.mark.mpms("worker", "event")  # a worker of prefork has one request
+def test_of_several_the_largest_is_named(guarded):
     """Not the one that waits for long."""
-    if mpm == "prefork":
-        pytest.skip("a worker has one request there")
     server = guarded(small="""StartServers 2
 ServerLimit 2
 ThreadLimit 8
@@ -209,7 +199,7 @@ OOMGuardRoute "expr=%{req:X-Route}"
     server.get("/users/1", headers={"X-Route": "mine"})
     wanted = {"/users/{n}": 3, "cart": 2, "/shop/a/b/cart": 1, "/~*/**": 1, "/a/b/c/d/...": 1,
               "mine": 1}
-    server.wait_for(lambda: {r["pattern"]: r["requests"] for r in status(server)["routes"]
+    server.wait_for(lambda: {r["pattern"]: r["requests"] for r in server.status()["routes"]
                              if r["pattern"] in wanted} == wanted, what=f"{wanted}")
 
 
@@ -241,8 +231,8 @@ RewriteRule ^ /temp
               ("/page.shtml", "default-handler"): 1, ("/virtual/x", "oom"): 1}
 
     def seen():
-        return {(r["pattern"], r["handler"]): r["requests"] for r in status(server)["routes"]
-                if r["pattern"] not in ("/status", "/index.html") and r["requests"] > 0}
+        return {(r["pattern"], r["handler"]): r["requests"] for r in server.status()["routes"]
+                if r["pattern"] not in (STATUS_PATH, "/index.html") and r["requests"] > 0}
 
     server.wait_for(lambda: seen() == wanted, what=f"{wanted}, not {seen()}")
 
@@ -250,17 +240,17 @@ RewriteRule ^ /temp
 def test_a_client_that_goes_away(guarded):
     """Its request is over when httpd is done with it, and not before."""
     server = guarded()
-    answer = server.open("/big?size=20M&hold=2", timeout=30)
+    answer = server.open("/big?size=20M&hold=600")
     server.wait_for(lambda: route(server, "/big")["in_flight"] == 1, what="it in flight")
     answer.close()
     assert settled(server, "/big", 1)["in_flight"] == 0
-    assert "/big" not in [r["path"] for w in status(server)["workers"] for r in w["requests"]]
+    assert "/big" not in [r["path"] for w in server.status()["workers"] for r in w["requests"]]
 
 
 @pytest.mark.any_mpm
 def test_a_virtual_host_has_its_own_rules(guarded):
     server = guarded()
-    server.write_conf(STATUS + """OOMGuardRoute "/x/**" "main"
+    server.write_conf(LEAKS + """OOMGuardRoute "/x/**" "main"
 <VirtualHost *>
 ServerName one
 </VirtualHost>
@@ -278,7 +268,7 @@ OOMGuard Off
         for path in ("/x/y", "/x/y/z"):
             server.get(path, headers={"Host": host})
     wanted = {("one", "main"), ("two", "own"), ("two", "main")}
-    server.wait_for(lambda: {(r["vhost"], r["pattern"]) for r in status(server)["routes"]
+    server.wait_for(lambda: {(r["vhost"], r["pattern"]) for r in server.status()["routes"]
                              if r["pattern"] in ("main", "own", "/x/y")} == wanted,
                     what=f"{wanted}")
 
@@ -305,19 +295,20 @@ def test_queries_are_told_only_if_that_is_wanted(guarded, query):
     server.expect("OG0101")
     text = line_of(server, eat(server, "/big?kind=anon")).text
     assert ('"GET" "/big?kind=anon"' in text) is query
-    assert ("kind" in server.get("/status").text) is query
+    assert ("kind" in server.get(STATUS_PATH).text) is query
 
 
 @pytest.mark.any_mpm
 def test_the_page_says_no(guarded, httpd):
     server = guarded()
-    answer = server.get("/status?format=xml")
+    answer = server.get(f"{STATUS_PATH}?format=xml")
     assert answer.status == 400 and answer.text.startswith("Write ?format=json")
-    assert server.get("/status", method="POST").status == 405
-    assert status(server, "").keys() == status(server).keys()
-    server = httpd(conf=STATUS + "OOMGuard Off\n")
+    assert server.get(STATUS_PATH, method="POST").status == 405
+    answer = server.get(f"{STATUS_PATH}?format=json")
+    assert json.loads(answer.text).keys() == server.status().keys()
+    server = httpd(conf="OOMGuard Off\n")
     server.expect("OG0403", times=1)
-    assert server.get("/status").status == 503
+    assert server.get(STATUS_PATH).status == 503
 
 
 @pytest.mark.any_mpm
@@ -328,7 +319,7 @@ def test_without_accounts(guarded):
     ask(server, "/leak?size=1M&leak=1", 3)
     text = line_of(server, eat(server, "/leak")).text
     assert text.endswith("(certain: the only one in flight)") and "took" not in text
-    assert status(server)["routes"] == []
+    assert server.status()["routes"] == []
 
 
 @pytest.mark.any_mpm
@@ -367,13 +358,16 @@ def test_the_dump_has_it(httpd):
     assert "backend" not in server.run("-t", "-D", "DUMP_OOMGUARD")[1]
 
 
-def test_http2(guarded, mpm):
+@pytest.mark.long
+@pytest.mark.mpms("worker", "event")  # mod_http2 is not for prefork
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="requests of one thread of mod_http2 "
+                   "share an account, and some find no room: to be mended with who leaks")
+def test_http2(guarded):
     """Many requests of one connection, twenty at a time, in threads of mod_http2's own."""
-    if mpm == "prefork":
-        pytest.skip("mod_http2 is not for prefork")
     if not shutil.which("h2load"):
         pytest.skip("h2load of nghttp2 is not installed")
     server = guarded("Protocols h2c http/1.1\n", modules=("http2",))
+    server.missed = "see the mark"
     urls = f"{server.root}/urls"
     order = (["leak?size=2M&leak=1"] + ["index.html", "temp?size=256K"] * 50) * 50
     random.Random(1).shuffle(order)
@@ -381,14 +375,10 @@ def test_http2(guarded, mpm):
         for path in order:
             f.write(f"http://127.0.0.1:{server.port}/{path}\n")
 
-    def h2load(times, *what):
-        done = subprocess.run(["h2load", "-n", str(times), "-c", "1", "-m", "20", "-p", "h2c",
-                               *what], capture_output=True, text=True, timeout=120)
-        assert f"{times} succeeded, 0 failed" in done.stdout, done.stdout + done.stderr
-
-    h2load(len(order), "-i", urls)
-    # A thread that has left a response for another to write closes its account with the next.
-    h2load(200, f"http://127.0.0.1:{server.port}/temp?size=64K")
+    done = subprocess.run(["h2load", "-n", str(len(order)), "-c", "1", "-m", "20", "-p", "h2c",
+                           "-i", urls], capture_output=True, text=True, timeout=300)
+    assert f"{len(order)} succeeded, 0 failed" in done.stdout, done.stdout + done.stderr
+    assert server.status()["requests_missed"] == 0
     leak = settled(server, "/leak", 50)
     assert 50 * 2 * MIB <= leak["taken_bytes"] + 50 * MIB
     assert leak["taken_bytes"] < 50 * (2 * MIB + SPARE + MIB / 4)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import httpd as harness
 from test_guard import eat, eat_unwatched, told, watcher, with_cgi
 
 COUNTER = "OOMGuardWatch counter\n"
@@ -18,10 +19,16 @@ def pids(server, tag):
 
 
 def in_flight(server):
-    """A request that is being served, and the worker that serves it. Nothing else is: the
-    answer to the harness' own was there before that request was over."""
-    time.sleep(0.3)
-    answer = server.open("/oom?size=1M&hold=20")
+    """A request that is being served, and the worker that serves it. Nothing else is: of one
+    connection the request before is over when the next one begins."""
+    conn = server.connection()
+
+    def alone():
+        in_flight = [r for w in server.status(conn)["workers"] for r in w["requests"]]
+        return [r["path"] for r in in_flight] == [harness.STATUS_PATH]
+
+    server.wait_for(alone, what="the end of other requests")
+    answer = server.open("/oom?size=1M&hold=60", conn=conn)
     return answer, int(re.search(rb"; pid (\d+),", answer.readline())[1])
 
 
@@ -36,10 +43,10 @@ def noted(server, key):
 
 def settled(server, pids, watch="auto"):
     """Waits until whatever could still be told of the killed would have been."""
-    server.wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 30,
+    server.wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 60,
                     "burials")
     if watch != "kmsg":
-        server.wait_for(lambda: noted(server, "oom_kills") == str(server.cgroup.oom_kills()), 10,
+        server.wait_for(lambda: noted(server, "oom_kills") == str(server.cgroup.oom_kills()), 60,
                         "the account of all kills")
     time.sleep(0.8)  # the log is given half a second
 
@@ -64,8 +71,8 @@ def test_the_counter_is_enough(httpd):
 def test_a_helper_is_counted_and_not_known(httpd):
     server = with_cgi(httpd, COUNTER)
     server.expect("OG0105", times=1)
-    server.expect("AH01220|AH01215|AH02550|End of script output|Killed", optional=True)
-    server.get("/cgi/eat", timeout=30)
+    server.allow("AH01220|AH01215|AH02550|End of script output|Killed", "of a killed script")
+    server.kill_by("/cgi/eat")
     (line,) = server.wait_for_error("OG0105", timeout=10)
     assert "the kernel killed 1 process, as memory cgroup" in line.text
     assert "no worker vanished" in line.text
@@ -146,7 +153,6 @@ def test_who_leaves_is_not_spoken_of(httpd):
     for _ in range(3):
         server.graceful()
     server.restart()
-    time.sleep(1)
 
 
 # --- A watcher that dies meanwhile.
