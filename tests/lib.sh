@@ -61,14 +61,15 @@ packages_of () {
     run-deb)
         # rotatelogs is in apache2-utils.
         echo "$(packages_of demo deb)" apache2-utils check libsystemd-dev python3 python3-pytest \
-            valgrind libc6-dbg procps xz-utils shellcheck mandoc nghttp2-client ;;
+            python3-pytest-xdist valgrind libc6-dbg procps xz-utils shellcheck mandoc nghttp2-client ;;
     apps-deb)
         # Real applications, for tests/integration/test_apps.py.
         echo libapache2-mod-wsgi-py3 libapache2-mod-php libapache2-mod-perl2 php-fpm ;;
     apps-rpm)
         echo python3-mod_wsgi php php-fpm ;;
     run-rpm)
-        echo "$(packages_of demo rpm)" check-devel systemd-devel python3 python3-pytest valgrind \
+        echo "$(packages_of demo rpm)" check-devel systemd-devel python3 python3-pytest \
+            python3-pytest-xdist valgrind \
             procps-ng xz libasan libubsan ShellCheck mandoc nghttp2 mod_http2 ;;
     fresh-deb)
         echo mmdebstrap ;;
