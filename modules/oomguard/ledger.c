@@ -9,7 +9,7 @@
 #define CELL_TAKEN 1 /* its owner is still writing */
 
 /* To be changed with whatever sizes and names below do not show. */
-#define LAYOUT_REVISION 5
+#define LAYOUT_REVISION 6
 
 /* Who has a slot, or had. */
 typedef struct {

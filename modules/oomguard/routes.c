@@ -8,7 +8,19 @@
 #define PEEK(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define ADD(p, n) __atomic_add_fetch((p), (n), __ATOMIC_RELAXED)
 
-#define GIVING 1
+/* What the hash of a place may be instead of a route's. A place that was never taken is not left
+ * so, and no place becomes one again. */
+#define NEVER 0
+#define VACANT 2
+
+/* This bit, with the rest of a hash: a thread gives the place to that route, and no other thread
+ * may use it. Without the rest: another thread has called that off. The first thread makes the
+ * place vacant; if it was killed, the place is lost, and no count is wrong. */
+#define CLAIMED 1
+
+/* A thread may be killed while it gives a place to a route, or may not run for long. Another one
+ * that wants the same route looks so many times whether it is there, and then calls that off. */
+#define PATIENCE 100
 
 /* Eight bytes at a time: it runs for every request. */
 static uint64_t mix(uint64_t h, const char *s, size_t len)
@@ -33,12 +45,14 @@ uint64_t og_routes_hash(const og_routes_t *t, const og_route_key_t *key)
     h = mix(h, key->vhost, strlen(key->vhost));
     h = mix(h, key->handler, strlen(key->handler));
     h = mix(h, key->pattern, strlen(key->pattern));
-    return h > GIVING ? h : GIVING + 1;
+    h &= ~(uint64_t)CLAIMED;
+    return h > VACANT ? h : VACANT + 2;
 }
 
 static og_route_t *set_of(const og_routes_t *t, uint64_t hash)
 {
-    return (og_route_t *)t->routes + hash % (OG_ROUTES / OG_ROUTES_WAYS) * OG_ROUTES_WAYS;
+    /* The lowest bit is the same in all. */
+    return (og_route_t *)t->routes + hash / 2 % (OG_ROUTES / OG_ROUTES_WAYS) * OG_ROUTES_WAYS;
 }
 
 og_route_t *og_routes_find(og_routes_t *t, uint64_t hash)
@@ -88,33 +102,100 @@ static void evict(og_routes_t *t, og_route_t *r)
     __atomic_store_n(&r->kills, 0, __ATOMIC_RELAXED);
 }
 
+/* A look at a set for a hash: where a place for it could be had. */
+typedef struct {
+    og_route_t *place; /* or NULL */
+    uint64_t had;      /* the hash of that place by which it was chosen */
+    og_route_t *rival; /* another thread gives this place to the very same route; or NULL */
+} look_t;
+
+static bool swap(og_route_t *r, uint64_t from, uint64_t to)
+{
+    return __atomic_compare_exchange_n(&r->hash, &from, to, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
+
+/* The route, if it is there. A place that was never taken is the last one to be looked at: so all
+ * threads that want the same route there try to take the same place. */
+static og_route_t *look(og_route_t *set, uint64_t hash, look_t *l)
+{
+    *l = (look_t){ .place = NULL };
+    for (unsigned i = 0; i < OG_ROUTES_WAYS; i++) {
+        uint64_t has = __atomic_load_n(&set[i].hash, __ATOMIC_SEQ_CST);
+
+        if (has == hash)
+            return &set[i];
+        if (has == (hash | CLAIMED))
+            l->rival = &set[i];
+        if ((has & CLAIMED) != 0)
+            continue;
+        if (l->place == NULL || has == NEVER ||
+            (l->had != VACANT && (has == VACANT || is_duller(&set[i], l->place)))) {
+            l->place = &set[i];
+            l->had = has;
+        }
+        if (has == NEVER)
+            break;
+    }
+    return NULL;
+}
+
+/* Of the threads that give places of a set to the same route, that with the lowest place goes on:
+ * it calls the others off, and these withdraw. Each looks after it has claimed its own place, so
+ * of two, one sees the other at least. False if the caller is to withdraw, as it is if the route
+ * is there. */
+static bool prevails(og_route_t *set, const og_route_t *mine, uint64_t hash)
+{
+    for (og_route_t *r = set; r < set + OG_ROUTES_WAYS; r++) {
+        uint64_t has = __atomic_load_n(&r->hash, __ATOMIC_SEQ_CST);
+
+        if (has == (hash | CLAIMED) && r != mine) {
+            if (r < mine)
+                return false;
+            if (!swap(r, has, CLAIMED))
+                has = __atomic_load_n(&r->hash, __ATOMIC_SEQ_CST);
+        }
+        if (has == hash)
+            return false;
+    }
+    return true;
+}
+
+/* Gives a place that was taken before to a route. False if another thread was faster. */
+static bool give(og_routes_t *t, og_route_t *r, uint64_t had, uint64_t hash,
+                 const og_route_key_t *key)
+{
+    if (!swap(r, had, hash | CLAIMED))
+        return false;
+    if (had != VACANT)
+        evict(t, r);
+    if (prevails(set_of(t, hash), r, hash)) {
+        write_text(r, hash, key);
+        if (swap(r, hash | CLAIMED, hash))
+            return true;
+    }
+    STORE(&r->hash, VACANT);
+    return false;
+}
+
 og_route_t *og_routes_take(og_routes_t *t, uint64_t hash, const og_route_key_t *key)
 {
     og_route_t *set = set_of(t, hash), *r = og_routes_find(t, hash);
+    int patience = PATIENCE;
+    look_t l;
 
-    while (r == NULL) {
-        og_route_t *dullest = NULL;
-        uint64_t had;
-
-        for (unsigned i = 0; i < OG_ROUTES_WAYS; i++) {
-            had = PEEK(&set[i].hash);
-            if (had != GIVING && (dullest == NULL || (PEEK(&dullest->hash) != 0 &&
-                                                      (had == 0 || is_duller(&set[i], dullest)))))
-                dullest = &set[i];
+    while (r == NULL && (r = look(set, hash, &l)) == NULL) {
+        if (l.rival != NULL) {
+            if (patience-- > 0)
+                continue;
+            patience = PATIENCE;
+            swap(l.rival, hash | CLAIMED, CLAIMED);
         }
-        if (dullest == NULL)
+        else if (l.place == NULL)
             return NULL;
-        had = PEEK(&dullest->hash);
-        /* Who dies while he has it takes it with him: one place, and no wrong count. */
-        if (had != GIVING && __atomic_compare_exchange_n(&dullest->hash, &had, GIVING, false,
-                                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-            if (had != 0)
-                evict(t, dullest);
-            STORE(&dullest->hash, hash);
-            r = dullest;
-        }
-        else /* somebody was faster, perhaps with the very same */
-            r = og_routes_find(t, hash);
+        else if (l.had == NEVER ? swap(l.place, NEVER, hash)
+                                : give(t, l.place, l.had, hash, key))
+            r = l.place;
     }
     if (LOAD(&r->ready) != hash)
         write_text(r, hash, key);
@@ -143,7 +224,7 @@ bool og_routes_copy(const og_routes_t *t, unsigned at, og_route_t *out)
     const og_route_t *r = &t->routes[at];
     uint64_t hash = LOAD(&r->hash);
 
-    if (hash <= GIVING || LOAD(&r->ready) != hash)
+    if (hash <= VACANT || (hash & CLAIMED) != 0 || LOAD(&r->ready) != hash)
         return false;
     memcpy(out, r, sizeof *out);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);

@@ -1,11 +1,12 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 /* What the requests of each route took of memory: a table of fixed size, in memory that all
- * processes of httpd share. Nobody locks: a route is taken by one exchange of its hash, whoever
- * finds one without its text writes it (it is the same whoever does), and counts are added.
- * What is added while a route is given to another may be counted for that one.
+ * processes of httpd share. No thread locks it: a place is taken by an exchange of its hash, a
+ * thread that finds a route without its text writes it (every thread writes the same), and counts
+ * are added. What is added while a place is given to another route may be counted for that one.
  *
- * A hash stands in a set of OG_ROUTES_WAYS places; where these are full, the least interesting
- * route goes: one without kills, that took the least, and was asked for least. What went is counted.
+ * A hash stands in one place of a set of OG_ROUTES_WAYS. The places of a set are taken in their
+ * order; where all are taken, the least interesting route goes: one without kills, that took the
+ * least, and was asked for least. What went is counted.
  *
  * Memory is counted in pages of the machine. */
 #ifndef OG_ROUTES_H
@@ -25,7 +26,7 @@ typedef struct {
 } og_route_key_t;
 
 typedef struct {
-    uint64_t hash;  /* 0: nobody's; 1: it is being given to another */
+    uint64_t hash;  /* of the route; 0: never taken; 2: vacant; odd: being given to a route */
     uint64_t ready; /* the hash that the text below is of */
     uint64_t requests;
     uint64_t faults; /* pages that their threads touched first */
@@ -46,11 +47,11 @@ typedef struct {
     og_route_t routes[OG_ROUTES];
 } og_routes_t;
 
-/* Never 0 or 1. */
+/* Even, and more than 2. */
 uint64_t og_routes_hash(const og_routes_t *t, const og_route_key_t *key);
 
-/* The route with this key, and this hash of it, made if it is not there. NULL if all its places
- * are being given to others. */
+/* The route with this key, and this hash of it, made if it is not there. NULL if all places of
+ * its set are being given to others. */
 og_route_t *og_routes_take(og_routes_t *t, uint64_t hash, const og_route_key_t *key);
 
 /* The route with this hash, or NULL. */

@@ -1,10 +1,16 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "oomguard/routes.h"
+#include "step.h"
 #include "unit.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static og_routes_t table;
 
@@ -134,20 +140,301 @@ START_TEST(is_shared)
 }
 END_TEST
 
-/* Nor where one died while a place was given away: it is nobody's, and has no wrong count. */
+/* --- All in one set. */
+
+#define SETS (OG_ROUTES / OG_ROUTES_WAYS)
+
+/* The nth hash that belongs in a set. */
+static uint64_t nth_hash(unsigned set, unsigned n)
+{
+    return (uint64_t)((n + 1) * SETS + set) * 2;
+}
+
+static og_route_t *take_nth(og_routes_t *t, unsigned set, unsigned n)
+{
+    char pattern[16];
+    og_route_key_t key = { "v", "h", pattern };
+
+    snprintf(pattern, sizeof pattern, "/%u", n);
+    return og_routes_take(t, nth_hash(set, n), &key);
+}
+
+/* How many places have it, and how many requests they have. */
+static unsigned places_of(const og_routes_t *t, unsigned set, unsigned n, uint64_t *requests)
+{
+    unsigned places = 0;
+
+    *requests = 0;
+    for (unsigned i = 0; i < OG_ROUTES; i++) {
+        if (t->routes[i].hash == nth_hash(set, n)) {
+            places++;
+            *requests += t->routes[i].requests;
+        }
+    }
+    return places;
+}
+
+/* Nor where a process was killed while it gave a place away: that place is nobody's, and has no
+ * wrong count. */
 START_TEST(leaves_a_broken_place_alone)
 {
     og_route_t *set = table.routes, copy;
-    og_route_key_t key = { "v", "h", "/a" };
-    uint64_t hash = OG_ROUTES; /* of the first set */
 
     for (int i = 0; i < OG_ROUTES_WAYS; i++)
-        set[i].hash = 1;
-    ck_assert_ptr_null(og_routes_take(&table, hash, &key));
+        set[i].hash = nth_hash(0, 50 + (unsigned)i) | 1;
+    set[0].hash = 1;
+    ck_assert_ptr_null(take_nth(&table, 0, 0));
     ck_assert(!og_routes_copy(&table, 0, &copy));
     set[3].hash = 0;
-    ck_assert_ptr_eq(og_routes_take(&table, hash, &key), &set[3]);
+    ck_assert_ptr_eq(take_nth(&table, 0, 0), &set[3]);
     ck_assert_uint_eq(set[3].requests, 0);
+    set[5].hash = 2;
+    ck_assert(!og_routes_copy(&table, 5, &copy));
+    ck_assert_ptr_eq(take_nth(&table, 0, 1), &set[5]);
+    ck_assert(og_routes_copy(&table, 5, &copy));
+    ck_assert_str_eq(copy.pattern, "/1");
+    ck_assert_uint_eq(table.evicted, 0);
+}
+END_TEST
+
+/* A process was killed while it gave a place to the very route that others want now. */
+START_TEST(is_not_locked_out_by_the_dead)
+{
+    og_route_t *set = table.routes, *r;
+    unsigned dead = (unsigned)_i;
+
+    for (unsigned i = 0; i < OG_ROUTES_WAYS; i++)
+        og_routes_ended(take_nth(&table, 0, i), i == dead ? 0 : 1 + i);
+    set[dead].hash = nth_hash(0, 100) | 1;
+    r = take_nth(&table, 0, 100);
+    ck_assert_ptr_eq(r, dead == 0 ? &set[1] : &set[0]);
+    ck_assert_uint_eq(r->hash, nth_hash(0, 100));
+    ck_assert_uint_eq(r->requests, 0);
+    ck_assert_uint_eq(set[dead].hash, 1);
+    ck_assert_uint_eq(table.evicted, 1);
+    ck_assert_ptr_eq(take_nth(&table, 0, 100), r);
+}
+END_TEST
+
+/* --- Threads, and processes over shared memory, that ask for the same at the same moment. */
+
+#define CONTENDERS 2
+#define TABLES 16
+#define STRESS_ROUNDS (TABLES * SETS)
+#define NEWCOMER 20
+
+static struct {
+    unsigned arrived; /* at a point that all are to pass at the same moment, of all points */
+    og_routes_t tables[TABLES];
+} *arena;
+
+/* In every other round the set is full of others, and there is one newcomer. */
+static bool is_full(unsigned round)
+{
+    return round % 2 == 0;
+}
+
+static void open_arena(void)
+{
+    arena = mmap(NULL, sizeof *arena, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(arena, MAP_FAILED);
+    for (unsigned round = 0; round < STRESS_ROUNDS; round += 2) {
+        for (unsigned n = 0; n < OG_ROUTES_WAYS; n++)
+            og_routes_took(take_nth(&arena->tables[round / SETS], round % SETS, n), 1);
+    }
+}
+
+/* Waits for the others, and then a little longer or shorter than they. */
+static void meet(unsigned nth, unsigned me)
+{
+    unsigned arrived = __atomic_add_fetch(&arena->arrived, 1, __ATOMIC_ACQ_REL);
+
+    for (unsigned i = 1; arrived < nth * CONTENDERS; i++) {
+        if (i % 10000 == 0)
+            sched_yield();
+        arrived = __atomic_load_n(&arena->arrived, __ATOMIC_ACQUIRE);
+    }
+    for (volatile unsigned i = 0; i < nth * (me + 1) % 32; i++)
+        ;
+}
+
+static void contend(unsigned me)
+{
+    unsigned met = 0;
+
+    for (unsigned round = 0; round < STRESS_ROUNDS; round++) {
+        og_routes_t *t = &arena->tables[round / SETS];
+
+        for (unsigned n = 0; n < OG_ROUTES_WAYS && !is_full(round); n++) {
+            meet(++met, me);
+            og_routes_ended(take_nth(t, round % SETS, n), 1);
+        }
+        if (is_full(round)) {
+            meet(++met, me);
+            og_routes_took(t->routes + round % SETS * OG_ROUTES_WAYS + (me + round / 2) % 4, 1);
+            og_routes_ended(take_nth(t, round % SETS, NEWCOMER), 1);
+        }
+    }
+}
+
+static void *contend_as_thread(void *arg)
+{
+    contend((unsigned)(uintptr_t)arg);
+    return NULL;
+}
+
+/* Each has one place and all its requests; nothing was driven out but by a newcomer: by each
+ * contender one at most. */
+static void judge(void)
+{
+    uint64_t requests;
+
+    for (unsigned round = 0; round < STRESS_ROUNDS; round++) {
+        const og_routes_t *t = &arena->tables[round / SETS];
+
+        for (unsigned n = 0; n < OG_ROUTES_WAYS && !is_full(round); n++) {
+            ck_assert_uint_eq(places_of(t, round % SETS, n, &requests), 1);
+            ck_assert_uint_eq(requests, CONTENDERS);
+        }
+        if (is_full(round)) {
+            ck_assert_uint_eq(places_of(t, round % SETS, NEWCOMER, &requests), 1);
+            ck_assert_uint_eq(requests, CONTENDERS);
+        }
+    }
+    for (unsigned i = 0; i < TABLES; i++) {
+        ck_assert_uint_ge(arena->tables[i].evicted, SETS / 2);
+        ck_assert_uint_le(arena->tables[i].evicted, CONTENDERS * SETS / 2);
+    }
+}
+
+START_TEST(gives_one_place_to_threads)
+{
+    pthread_t t[CONTENDERS];
+
+    open_arena();
+    for (unsigned i = 0; i < CONTENDERS; i++)
+        ck_assert_int_eq(pthread_create(&t[i], NULL, contend_as_thread,
+                                        (void *)(uintptr_t)i), 0);
+    for (int i = 0; i < CONTENDERS; i++)
+        pthread_join(t[i], NULL);
+    judge();
+}
+END_TEST
+
+START_TEST(gives_one_place_to_processes)
+{
+    pid_t pid[CONTENDERS];
+
+    open_arena();
+    for (unsigned i = 0; i < CONTENDERS; i++) {
+        if ((pid[i] = fork()) == 0) {
+            contend(i);
+            _exit(0);
+        }
+        ck_assert_int_gt(pid[i], 0);
+    }
+    for (int i = 0; i < CONTENDERS; i++)
+        ck_assert_int_eq(waitpid(pid[i], NULL, 0), pid[i]);
+    judge();
+}
+END_TEST
+
+static void want_newcomer(void)
+{
+    og_route_key_t key = { "v", "h", "/new" };
+
+    og_routes_ended(og_routes_take(arena->tables, nth_hash(0, NEWCOMER), &key), 1);
+}
+
+/* Another process is held in the midst of that. */
+static const struct {
+    unsigned full;  /* so many places are taken by others */
+    unsigned asked; /* for by this process meanwhile */
+    bool killed;    /* it does not go on */
+} held[] = {
+    { 0, NEWCOMER, false },
+    { 0, NEWCOMER + 1, false },
+    { 0, NEWCOMER, true },
+    { OG_ROUTES_WAYS - 2, NEWCOMER + 1, false },
+    { OG_ROUTES_WAYS, NEWCOMER, false },
+    { OG_ROUTES_WAYS, NEWCOMER, true },
+};
+
+/* Fills places with others, the first of which is the dullest. */
+static void fill(og_routes_t *t, unsigned places)
+{
+    memset(t, 0, sizeof *t);
+    for (unsigned n = 0; n < places; n++)
+        og_routes_ended(take_nth(t, 0, n), 1 + n);
+}
+
+START_TEST(gives_one_place_wherever_another_stands)
+{
+    unsigned full = held[_i].full, asked = held[_i].asked, length;
+    unsigned requests_least = asked == NEWCOMER && !held[_i].killed ? 2 : 1;
+    og_routes_t *t;
+    uint64_t requests;
+
+    open_arena();
+    t = arena->tables;
+    fill(t, full);
+    length = step_length(want_newcomer);
+    for (unsigned at = 0; at < length; at += 1 + length / STEP_POINTS) {
+        unsigned left = 0;
+        pid_t pid;
+
+        fill(t, full);
+        pid = step_hold(want_newcomer, at);
+        og_routes_took(t->routes, 100); /* now another one is the dullest */
+        og_routes_ended(take_nth(t, 0, asked), 1);
+        ck_assert_uint_eq(places_of(t, 0, asked, &requests), 1);
+        if (held[_i].killed)
+            step_kill(pid);
+        else
+            step_release(pid);
+        ck_assert_uint_eq(places_of(t, 0, asked, &requests), 1);
+        ck_assert_uint_ge(requests, requests_least);
+        ck_assert_uint_eq(places_of(t, 0, NEWCOMER, &requests), 1);
+        ck_assert_uint_ge(requests, requests_least);
+        ck_assert_uint_le(t->evicted, full < OG_ROUTES_WAYS ? 0 : 2);
+        for (unsigned n = 0; n < full; n++)
+            left += places_of(t, 0, n, &requests);
+        /* One that is killed may not have counted what it drove out. */
+        ck_assert_uint_le(left + t->evicted, full);
+        ck_assert_uint_ge(left + t->evicted + held[_i].killed, full);
+    }
+}
+END_TEST
+
+/* Each that is killed takes one place with it at most. */
+START_TEST(survives_kills)
+{
+    enum { ROUTES = 16 };
+    pid_t pid[OG_ROUTES_WAYS - 1];
+    uint64_t requests;
+
+    open_arena();
+    for (unsigned i = 0; i < OG_ROUTES_WAYS - 1; i++) {
+        if ((pid[i] = fork()) == 0) {
+            for (unsigned n = i;; n++)
+                og_routes_ended(take_nth(arena->tables, 1, n % ROUTES), 1);
+        }
+        ck_assert_int_gt(pid[i], 0);
+    }
+    for (unsigned i = 0; i < OG_ROUTES_WAYS - 1; i++) {
+        usleep(5000);
+        ck_assert_int_eq(kill(pid[i], SIGKILL), 0);
+        ck_assert_int_eq(waitpid(pid[i], NULL, 0), pid[i]);
+    }
+    for (unsigned n = 0; n < ROUTES; n++)
+        ck_assert_uint_le(places_of(arena->tables, 1, n, &requests), 1);
+    for (unsigned n = 0; n < ROUTES; n++) {
+        og_route_t *r = take_nth(arena->tables, 1, n);
+
+        ck_assert_ptr_nonnull(r);
+        ck_assert_uint_eq(r->hash, nth_hash(1, n));
+        ck_assert_uint_eq(places_of(arena->tables, 1, n, &requests), 1);
+    }
 }
 END_TEST
 
@@ -162,6 +449,12 @@ int main(void)
     tcase_add_test(t, keeps_what_is_interesting);
     tcase_add_test(t, is_mended_by_the_next);
     tcase_add_test(t, leaves_a_broken_place_alone);
+    tcase_add_loop_test(t, is_not_locked_out_by_the_dead, 0, OG_ROUTES_WAYS);
     tcase_add_test(t, is_shared);
+    tcase_add_test(t, gives_one_place_to_threads);
+    tcase_add_test(t, gives_one_place_to_processes);
+    tcase_add_loop_test(t, gives_one_place_wherever_another_stands, 0,
+                        sizeof held / sizeof *held);
+    tcase_add_test(t, survives_kills);
     return unit_run("routes", &t, 1);
 }
