@@ -8,7 +8,9 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static char line[OG_EVENT_LINE_MAX];
 
@@ -274,12 +276,31 @@ START_TEST(text_from_outside)
     og_report_t r = { .kill = &k, .role = OG_ROLE_WORKER, .worker = &w };
     json_t *j, *q;
 
-    strcpy(w.requests[0].path, "/\xff\"\n\x1b");
+    strcpy(w.requests[0].path, "/\x80\x7f\xff\"\n\x1b");
     strcpy(w.requests[0].vhost, "caf\xc3\xa9");
     j = kill_event(&r);
     q = json_array_get(json_object_get(j, "requests"), 0);
-    ck_assert_str_eq(string(q, "path"), "/%ff\"\n\x1b");
+    ck_assert_str_eq(string(q, "path"), "/%80\x7f%ff\"\n\x1b");
     ck_assert_str_eq(string(q, "vhost"), "caf\xc3\xa9");
+    json_decref(j);
+}
+END_TEST
+
+/* Nothing is read behind it: here there is no memory. */
+START_TEST(text_at_the_end_of_memory)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    og_request_t *q = (og_request_t *)(pages + page) - 1;
+    json_t *j;
+
+    ck_assert_ptr_ne(pages, MAP_FAILED);
+    ck_assert_int_eq(mprotect(pages + page, page, PROT_NONE), 0);
+    strcpy(q->method, "GET");
+    strcpy(q->path + sizeof q->path - 3, "/\xff");
+    memset(q->path, '/', sizeof q->path - 3);
+    j = og_event_request(q, 0, 0);
+    ck_assert_uint_eq(strlen(string(j, "path")), sizeof q->path - 1 + 2);
     json_decref(j);
 }
 END_TEST
@@ -509,6 +530,7 @@ int main(void)
     tcase_add_test(tc, what_a_helper_worked_for);
     tcase_add_test(tc, a_request);
     tcase_add_test(tc, a_route);
+    tcase_add_test(tc, text_at_the_end_of_memory);
     tcase_add_loop_test(tc, each_finding, 0, (int)(sizeof findings / sizeof *findings));
     tcase_add_test(tc, the_worker_of_a_finding);
     tcase_add_test(tc, a_start);

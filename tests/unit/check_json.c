@@ -79,15 +79,16 @@ END_TEST
 
 START_TEST(a_path_that_is_no_utf8)
 {
+    static const char escaped[] = "/\x7f\\x80\\xff/\\xc3\\xe9";
     og_kmsg_kill_t k = unknown();
     json_t *object;
     const char *path;
 
-    strcpy(k.oom_memcg, "/\x7f\xff/\xc3\\xe9");
+    strcpy(k.oom_memcg, "/\x7f\x80\xff/\xc3\\xe9");
     memset(k.task_memcg, '\xfe', sizeof k.task_memcg - 1);
     object = og_json_kill(&k);
-    ck_assert_str_eq(json_string_value(json_object_get(object, "oom_memcg")),
-                     "/\x7f\\xff/\\xc3\\xe9");
+    ck_assert_str_eq(json_string_value(json_object_get(object, "oom_memcg")), escaped);
+    ck_assert_uint_eq(json_string_length(json_object_get(object, "oom_memcg")), strlen(escaped));
     path = json_string_value(json_object_get(object, "task_memcg"));
     ck_assert_uint_eq(strlen(path), 4 * (OG_KMSG_CGROUP_MAX - 1));
     ck_assert_uint_eq(strspn(path, "\\xfe"), strlen(path));
