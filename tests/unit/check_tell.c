@@ -157,6 +157,7 @@ static const struct {
     { 2 * 1024 - 1, "1.9 MiB" },
     { 10 * 1024 * 1024 - 1, "10239.9 MiB" },
     { 10 * 1024 * 1024, "10.0 GiB" },
+    { 10 * 1024 * 1024 + 512 * 1024, "10.5 GiB" },
     { 11 * 1024 * 1024 - 1, "10.9 GiB" },
     { -1, "unknown" },
 };
@@ -207,6 +208,8 @@ START_TEST(tells_the_limit)
     og_kmsg_kill_t *k = &killed.kill;
 
     k->killer = OG_KILLER_MEMCG;
+    strcpy(k->oom_memcg, "/");
+    check_line("  limit    of memory cgroup \"/\"");
     strcpy(k->oom_memcg, "/a\"");
     k->limit_kib = 0;
     check_line("  limit    of memory cgroup \"/a\\\"\": 0 KiB");
@@ -244,6 +247,8 @@ START_TEST(tells_who_asked)
     check_line("  asked    1 \"a\\\"\"");
     k->invoked_pid = 0;
     check_line("  asked    \"a\\\"\"");
+    strcpy(k->invoked_by, "a");
+    check_line("  asked    \"a\"");
 }
 END_TEST
 
