@@ -232,11 +232,19 @@ END_TEST
 START_TEST(passes_over_nuls)
 {
     static const char text[] = "\0\0\0" AT("1.0") INVOKED "\0" AT("1.0") KILLED "\0\0\0\n\0",
-                      entry[] = "\0" JSON("1000000", KILL_TEXT);
+                      entry[] = "\0" JSON("1000000", KILL_TEXT),
+                      alone[] = "\0\n" INVOKED KILLED,
+                      end[] = "\0\0\0\0\0x";
 
     check_log("NULs", text, sizeof text - 1, "12 seq=2 boot=1000000 by=a(0)\n");
     check_log("NULs, JSON", entry, sizeof entry - 1,
               "12 seq=1 boot=1000000 wall=" SYSLOG_USEC "\n");
+    check_log("a line of one NUL", alone, sizeof alone - 1, "12 seq=2 by=a(0)\n");
+    /* What is behind the log is none of it. */
+    begin();
+    ck_assert_uint_eq(og_klog_take(&log_state, end, 3, true), 3);
+    take(KILLED, strlen(KILLED), true);
+    ck_assert_str_eq(told, "12 seq=1\n");
 }
 END_TEST
 
@@ -257,6 +265,19 @@ START_TEST(passes_over_binary_fields)
     text[n++] = '\n';
     n += (size_t)sprintf(text + n, "\n" EXPORT("2000000", KILLED));
     check_log("binary", text, n, "12 seq=1 boot=2000000\n");
+}
+END_TEST
+
+/* What stands before such a field and behind it is of one entry. */
+START_TEST(takes_what_is_around_binary_fields)
+{
+    static char text[20000] = CURSOR KERNEL "X\n\x28\x23\0\0\0\0\0\0";
+    size_t n = strlen(CURSOR KERNEL "X\n") + 8, len = 0x2328;
+
+    memset(text + n, 'x', len);
+    n += len;
+    n += (size_t)sprintf(text + n, "\n_SOURCE_MONOTONIC_TIMESTAMP=1\nMESSAGE=" KILLED "\n");
+    check_log("binary", text, n, "12 seq=1 boot=1\n");
 }
 END_TEST
 
@@ -297,12 +318,14 @@ START_TEST(takes_lines_up_to_the_longest)
 }
 END_TEST
 
+#define FILLER AT("1.0") "x\n"
+
 /* Makes the log so long that only lines with certain words are read. */
 static void pass_the_window(void)
 {
     begin();
     for (int i = 0; i < OG_KLOG_WINDOW_LINES; i++)
-        ck_assert_uint_eq(take(AT("1.0") "x\n", 8, false), 8);
+        ck_assert_uint_eq(take(FILLER, strlen(FILLER), false), strlen(FILLER));
     ck_assert_uint_eq(log_state.window, 0);
 }
 
@@ -324,6 +347,22 @@ START_TEST(takes_no_part_of_a_line)
     ck_assert_str_eq(told, "");
     ck_assert_uint_eq(take(kill, strlen(kill), false), strlen(kill));
     ck_assert_ptr_nonnull(strstr(told, "12 seq="));
+}
+END_TEST
+
+/* And so is its newline. */
+START_TEST(goes_on_behind_a_long_line)
+{
+    static const char kill[] = AT("1.0") USAGE AT("1.0") KILLED;
+
+    begin();
+    memset(long_text, 'x', sizeof long_text);
+    take(long_text, OG_KLOG_LINE_MAX + 1, false);
+    ck_assert_uint_eq(take("x\n", 2, false), 2);
+    for (int i = 0; i < OG_KLOG_WINDOW_LINES - 1; i++)
+        take(FILLER, strlen(FILLER), false);
+    take(kill, strlen(kill), true);
+    ck_assert_str_eq(told, "12 seq=4097 boot=1000000 limit=8\n");
 }
 END_TEST
 
@@ -365,8 +404,6 @@ static void check_many(const char *kills)
     check_log("many", big_text, strlen(big_text), kills);
 }
 
-#define FILLER AT("1.0") "x\n"
-
 START_TEST(reads_the_start)
 {
     put_many("", FILLER, OG_KLOG_WINDOW_LINES - 1, AT("1.0") USAGE AT("1.0") KILLED);
@@ -387,6 +424,17 @@ START_TEST(reads_what_follows_words)
     put_many(AT("1.0") INVOKED, FILLER, OG_KLOG_WINDOW_LINES - 1, AT("1.0") CPU AT("1.0") KILLED);
     take(big_text, strlen(big_text), true);
     ck_assert_str_eq(told, "12 seq=8194 boot=1000000 by=a(7)\n");
+    /* Even if the line with the words is none of the kernel's. */
+    pass_the_window();
+    put_many(FILLER "<12>" AT("1.0") KILLED, FILLER, OG_KLOG_WINDOW_LINES - 1,
+             AT("1.0") USAGE AT("1.0") KILLED);
+    take(big_text, strlen(big_text), true);
+    ck_assert_str_eq(told, "12 seq=8193 boot=1000000 limit=8\n");
+    pass_the_window();
+    put_many(FILLER "<12>" AT("1.0") KILLED, FILLER, OG_KLOG_WINDOW_LINES,
+             AT("1.0") USAGE AT("1.0") KILLED);
+    take(big_text, strlen(big_text), true);
+    ck_assert_str_eq(told, "12 seq=8193 boot=1000000\n");
 }
 END_TEST
 
@@ -427,9 +475,11 @@ int main(void)
     tcase_add_test(c, passes_over_nuls);
     tcase_add_loop_test(c, takes_journals, 0, sizeof journals / sizeof *journals);
     tcase_add_test(c, passes_over_binary_fields);
+    tcase_add_test(c, takes_what_is_around_binary_fields);
     tcase_add_test(c, takes_no_entry_that_is_cut_off);
     tcase_add_loop_test(c, takes_lines_up_to_the_longest, 0, 2);
     tcase_add_loop_test(c, takes_no_part_of_a_line, 0, 2);
+    tcase_add_test(c, goes_on_behind_a_long_line);
     tcase_add_test(c, takes_no_part_of_a_field);
     tcase_add_test(c, reads_the_start);
     tcase_add_test(c, reads_what_follows_words);
