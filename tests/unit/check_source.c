@@ -183,6 +183,19 @@ START_TEST(takes_no_other_for_gzip)
 }
 END_TEST
 
+/* A block is one, however its first bytes came. */
+START_TEST(reads_a_block_at_most)
+{
+    static const int slowly[] = { ONE_BYTE, 0 };
+    const char *bytes = noise(2 * BLOCK);
+
+    put(bytes, 2 * BLOCK);
+    next_reads = slowly;
+    check_file(0, 0, bytes, 2 * BLOCK);
+    ck_assert_int_eq(*next_reads, 0);
+}
+END_TEST
+
 static const int one_by_one[] = { ONE_BYTE, ONE_BYTE, ONE_BYTE, 0 };
 static const int again[] = { EINTR, EPIPE, ONE_BYTE, EPIPE, EINTR, ONE_BYTE, EINTR, 0 };
 static const int *const harmless[] = { one_by_one, again };
@@ -328,16 +341,21 @@ END_TEST
 /* --- Too little memory -------------------------------------------------------------- */
 
 static int allocations; /* so many are yet to succeed */
+static int allocated;   /* and so many were not released */
 
 static voidpf allocate(voidpf baton, uInt n, uInt size)
 {
     (void)baton;
-    return allocations-- > 0 ? calloc(n, size) : NULL;
+    if (allocations-- <= 0)
+        return NULL;
+    allocated++;
+    return calloc(n, size);
 }
 
 static void release(voidpf baton, voidpf p)
 {
     (void)baton;
+    allocated--;
     free(p);
 }
 
@@ -351,10 +369,40 @@ START_TEST(says_that_memory_is_short)
     source.z.zalloc = allocate;
     source.z.zfree = release;
     allocations = _i;
+    allocated = 0;
     ck_assert_int_eq(read_all(0), -ENOMEM);
     og_source_close(&source);
+    ck_assert_int_eq(allocated, 0);
     ck_assert_uint_le(got_len, _i == 0 ? 0 : BLOCK);
     ck_assert_int_eq(memcmp(got, bytes, got_len), 0);
+}
+END_TEST
+
+static size_t address_space(void)
+{
+    FILE *f = fopen("/proc/self/statm", "r");
+    size_t pages;
+
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_eq(fscanf(f, "%zu", &pages), 1);
+    fclose(f);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A sanitizer that keeps what was released finds by itself what was not. */
+START_TEST(releases_all)
+{
+#ifndef __SANITIZE_ADDRESS__
+    size_t before = 0;
+
+    put_packed("abc", 3);
+    for (int i = 0; i < 80; i++) {
+        if (i == 20)
+            before = address_space();
+        check_file(0, 0, "abc", 3);
+    }
+    ck_assert_uint_lt(address_space(), before + 30 * BLOCK);
+#endif
 }
 END_TEST
 
@@ -386,6 +434,7 @@ START_TEST(opens_and_closes)
     og_source_close(&source);
     ck_assert_int_eq(source.fd, -1);
     ck_assert_int_eq(fcntl(fd, F_GETFD), -1);
+    og_source_close(&source); /* nothing is left to be closed */
 }
 END_TEST
 
@@ -403,6 +452,10 @@ START_TEST(reads_stdin)
     ck_assert_int_eq(memcmp(got, "bc", 2), 0);
     og_source_close(&source);
     ck_assert_int_ge(fcntl(STDIN_FILENO, F_GETFD), 0);
+    /* A file takes the place of a stdin that is closed. */
+    close(STDIN_FILENO);
+    errno = EIO;
+    check_file(0, 0, "abc", 3);
     dup2(before, STDIN_FILENO);
     close(before);
 }
@@ -449,6 +502,7 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_loop_test(c, reads_a_file, 0, n);
     tcase_add_test(c, takes_no_other_for_gzip);
+    tcase_add_test(c, reads_a_block_at_most);
     tcase_add_loop_test(c, reads_whatever_comes, 0, sizeof harmless / sizeof *harmless);
     tcase_add_loop_test(c, says_what_failed, 0, sizeof failures / sizeof *failures);
     tcase_add_test(c, says_what_failed_of_gzip);
@@ -459,6 +513,7 @@ int main(void)
     tcase_add_test(c, says_what_is_cut_off_behind);
     tcase_add_test(c, says_what_is_damaged);
     tcase_add_loop_test(c, says_that_memory_is_short, 0, 2);
+    tcase_add_test(c, releases_all);
     tcase_add_test(c, says_that_there_is_no_room);
     tcase_add_test(c, opens_and_closes);
     tcase_add_test(c, reads_stdin);
