@@ -128,9 +128,11 @@ static bool close_bracket(og_span_t *s)
 static bool stamp(og_span_t *s, int64_t *usec)
 {
     og_span_t t = *s;
+    int64_t told;
 
-    if (!og_span_eat(&t, "[") || !og_logtime_seconds(&t, usec) || !close_bracket(&t))
+    if (!og_span_eat(&t, "[") || !og_logtime_seconds(&t, &told) || !close_bracket(&t))
         return false;
+    *usec = told;
     *s = t;
     return true;
 }
