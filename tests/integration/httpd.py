@@ -23,7 +23,7 @@ from cgroup import Cgroup
 from installation import Installation, worker_account
 from kmsg import Kmsg
 from namespace import Namespace
-from processes import listens, may_lower_scores, process, oom_score_adj
+from processes import listens, may_lower_scores, oom_score_adj, parent, process
 from response import Response
 
 MPMS = ("prefork", "worker", "event")
@@ -362,6 +362,10 @@ DocumentRoot {self.docroot}
     def children(self):
         """The master's children, of whatever kind."""
         return [p for p in self.processes() if p.ppid == self.master_pid]
+
+    def buried(self, pid):
+        """Has the master reaped this child? Its pid may be another's by now."""
+        return parent(pid) != self.master_pid
 
     def spare_worker(self):
         """Where httpd keeps two workers, waits for the second one. The kernel may kill again

@@ -32,6 +32,15 @@ def process(pid):
                    cmdline)
 
 
+def parent(pid):
+    """Its parent's pid, that of a zombie, too; None if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return int(f.read().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 def oom_score_adj(pid):
     with open(f"/proc/{pid}/oom_score_adj") as f:
         return int(f.read())

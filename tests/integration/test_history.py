@@ -16,7 +16,7 @@ import pytest
 import httpd as harness
 import killgate
 import processes
-from test_guard import eat, run_in, told, watcher
+from test_guard import eat, run_in, told, watcher, watchers
 from test_witnesses import in_flight, noted, settled
 
 WORKERS = 60
@@ -33,6 +33,12 @@ def history(server):
 def wait_for_events(server, count, timeout=30):
     server.wait_for(lambda: len(history(server)) >= count, timeout, f"{count} events")
     return history(server)
+
+
+def recorded(server):
+    """Waits until the watcher is through with all kills: the line comes first."""
+    server.wait_for(lambda: int(noted(server, "events")) >= len(server.kernel_kills()),
+                    what="the end of what it records")
 
 
 def takes_a_journal(server):
@@ -81,10 +87,12 @@ def test_a_copy_and_a_truncation_rotate_it(httpd):
     server.expect("OG0101")
     eat(server)
     told(server)
+    recorded(server)
     os.truncate(f"{server.root}/history", 0)
     kill = eat(server)
     assert wait_for_events(server, 1)[0]["pid"] == kill.pid
     told(server)
+    recorded(server)
     os.rename(f"{server.root}/history", f"{server.root}/history.1")
     server.graceful()
     kill = eat(server)
@@ -107,6 +115,7 @@ def test_a_full_disk(httpd):
         for _ in range(2):
             eat(server)
             told(server)
+        recorded(server)
         (line,) = server.errors("OG0312")
         assert line.level == "error"
         os.truncate(f"{folder}/history", 0)
@@ -171,8 +180,7 @@ def test_the_next_httpd_knows_of_the_one_before(httpd):
     server.start()
     assert not server.errors("OG0110")
     before = server.master_pid
-    for p in server.processes():
-        os.kill(p.pid, signal.SIGKILL)
+    server.wait_for(lambda: server.cgroup.kill_all() or not server.processes(), what="all ends")
     server.proc.wait(10)
     server.stop()
     server.expect("OG0110", times=1)
@@ -284,8 +292,8 @@ def agree(server, watch):
 
 def shake(server, chance, likely):
     """Perhaps the watcher is killed, or httpd restarted."""
-    if chance.random() < likely and watcher(server) is not None:
-        os.kill(watcher(server), signal.SIGKILL)
+    if chance.random() < likely and watchers(server):
+        os.kill(watchers(server)[0], signal.SIGKILL)
     if chance.random() < likely:
         server.graceful()
 

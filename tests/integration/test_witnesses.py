@@ -43,8 +43,7 @@ def noted(server, key):
 
 def settled(server, pids, watch="auto"):
     """Waits until whatever could still be told of the killed would have been."""
-    server.wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 60,
-                    "burials")
+    server.wait_for(lambda: all(server.buried(pid) for pid in pids), 60, "burials")
     if watch != "kmsg":
         server.wait_for(lambda: noted(server, "oom_kills") == str(server.cgroup.oom_kills()), 60,
                         "the account of all kills")
@@ -56,21 +55,23 @@ def settled(server, pids, watch="auto"):
 def test_the_counter_is_enough(httpd):
     server = httpd(conf=COUNTER)
     server.expect("OG0104")
-    killed = []
+    eaters = set()
     for _ in range(5):
-        killed.append(eat(server).pid)
-        server.wait_for_error("OG0104", count=len(killed))
+        eaters.add(eat(server).pid)
+        server.wait_for_error("OG0104", count=len(server.kernel_kills()))
     assert pids(server, "OG0104") == [k.pid for k in server.kernel_kills()]
     for line in server.errors("OG0104"):
         assert line.level == "crit" and line.pid == watcher(server)
         assert f'memory cgroup "{server.cgroup.name}" counts an OOM kill more' in line.text
         assert "(likely: no other one did); the kernel's log is not read" in line.text
-        assert 'request "GET" "/oom" vhost "localhost"' in line.text
+        assert ('request "GET" "/oom" vhost "localhost"' in line.text
+                or int(re.search(r"worker (\d+)", line.text)[1]) not in eaters)
 
 
 def test_a_helper_is_counted_and_not_known(httpd):
     server = with_cgi(httpd, COUNTER)
     server.expect("OG0105", times=1)
+    server.allow("OG0104", "the kernel may kill a worker, too")
     server.allow("AH01220|AH01215|AH02550|End of script output|Killed", "of a killed script")
     server.kill_by("/cgi/eat")
     (line,) = server.wait_for_error("OG0105", timeout=10)
@@ -80,15 +81,14 @@ def test_a_helper_is_counted_and_not_known(httpd):
 
 def test_what_the_counter_told_the_log_does_not_tell_again(httpd):
     server = httpd(conf=COUNTER)
-    server.expect("OG0104", times=1)
-    server.expect("OG0101", times=1)
+    server.expect("OG0104")
+    server.expect("OG0101")  # and what one of them has told the other does not: see _told()
     eat(server)
     server.wait_for_error("OG0104")
     server.write_conf("")
     server.graceful()
     kill = eat(server)
-    server.wait_for_error("OG0101")
-    assert f"worker {kill.pid} " in server.errors("OG0101")[0].text
+    assert f"worker {kill.pid} " in server.wait_for_error("OG0101")[0].text
     # Nor does the next httpd.
     server.write_conf(COUNTER)
     server.stop()
@@ -160,11 +160,10 @@ def test_who_leaves_is_not_spoken_of(httpd):
 def test_what_a_watcher_has_seen_is_not_forgotten(httpd):
     """Killed while nobody watched: counted once, and once only, by the next one."""
     server = httpd(conf=COUNTER)
-    server.expect("OG0104", times=2)
+    server.expect("OG0104")
     server.expect("OG0302", times=1)
     eat(server)
     server.wait_for_error("OG0104")
     kill = eat_unwatched(server)
-    server.wait_for_error("OG0104", count=2, timeout=30)
-    assert pids(server, "OG0104")[1] == kill.pid
+    server.wait_for(lambda: kill.pid in pids(server, "OG0104"), what="its line")
     settled(server, [kill.pid])
