@@ -1,7 +1,9 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "oomguard/journal.h"
+#include "edge.h"
 #include "unit.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,14 +24,7 @@ static void setup(void)
 
 static bool read_json(const char *line, size_t len)
 {
-    char *copy = malloc(len); /* so that no byte beside it may be read */
-    bool read;
-
-    ck_assert_ptr_nonnull(copy);
-    memcpy(copy, line, len);
-    read = og_journal_json(&journal, copy, len);
-    free(copy);
-    return read;
+    return og_journal_json(&journal, at_edge(line, len), len);
 }
 
 static void json(const char *line)
@@ -120,8 +115,11 @@ START_TEST(times_that_are_not_there)
 {
     json("{\"__REALTIME_TIMESTAMP\":\"1\",\"__MONOTONIC_TIMESTAMP\":\"2\","
          "\"_SOURCE_MONOTONIC_TIMESTAMP\":\"3\"}");
+    ck_assert_uint_eq(journal.len, 0);
+    json("{\"MESSAGE\":\"a\"}");
     json("{}");
     og_journal_entry(&journal, &entry);
+    ck_assert_uint_eq(entry.rec.len, 0);
     ck_assert_int_eq(entry.wall_usec, NONE);
     ck_assert_int_eq(entry.boot_usec, NONE);
     ck_assert_int_eq(entry.clock, OG_CLOCK_NONE);
@@ -217,12 +215,36 @@ START_TEST(reads_the_longest)
 }
 END_TEST
 
+static int allocated; /* pieces of memory */
+
+static void *allocate(size_t n)
+{
+    allocated++;
+    return malloc(n);
+}
+
+static void release(void *p)
+{
+    allocated -= p != NULL;
+    free(p);
+}
+
+START_TEST(releases_all)
+{
+    json_set_alloc_funcs(allocate, release);
+    json("{\"MESSAGE\":[65,66],\"X\":{\"Y\":\"Z\"}}");
+    ck_assert(!read_json("{\"MESSAGE\":[65", 14));
+    json_set_alloc_funcs(malloc, free);
+    ck_assert_int_eq(allocated, 0);
+}
+END_TEST
+
 /* --- -o export ---------------------------------------------------------------------- */
 
 START_TEST(knows_export)
 {
     ck_assert(og_journal_is_export("__CURSOR=s=0", 12));
-    ck_assert(!og_journal_is_export("__CURSOR=s=0", 8));
+    ck_assert(!og_journal_is_export(at_edge("__CURSOR=s=0", 8), 8));
     ck_assert(!og_journal_is_export("__CURSOR:s=0", 12));
 }
 END_TEST
@@ -232,16 +254,9 @@ static uint64_t skipped;
 
 static og_export_t export_field(const char *p, size_t len)
 {
-    char *copy = malloc(len + (len == 0));
-    og_export_t taken;
-
-    ck_assert_ptr_nonnull(copy);
-    memcpy(copy, p, len);
     used = 99;
     skipped = 99;
-    taken = og_journal_export(&journal, copy, len, &used, &skipped);
-    free(copy);
-    return taken;
+    return og_journal_export(&journal, at_edge(p, len), len, &used, &skipped);
 }
 
 /* What begins with p's first len bytes, of which n are taken. */
@@ -385,6 +400,8 @@ START_TEST(passes_over_a_long_binary_field)
     skips(bytes, 16, 16, FIELD_MAX + 1);
     put_binary(bytes, "MESSAGE", FIELD_MAX + 1, 0);
     takes(OG_EXPORT_END, bytes, 16, 0);
+    put_binary(bytes, "MESSAGE", (uint64_t)1 << 56, 0);
+    takes(OG_EXPORT_END, bytes, 16, 0);
     put_binary(bytes, "MESSAGE", UINT64_MAX, 0);
     takes(OG_EXPORT_END, bytes, 16, 0);
 }
@@ -403,6 +420,7 @@ int main(void)
     tcase_add_test(c, reads_a_nul);
     tcase_add_test(c, reads_no_other);
     tcase_add_loop_test(c, reads_the_longest, 0, 4);
+    tcase_add_test(c, releases_all);
     tcase_add_test(c, knows_export);
     tcase_add_test(c, reads_an_exported_entry);
     tcase_add_test(c, waits_for_the_whole_field);

@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "oomguard/logscan.h"
+#include "edge.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -10,16 +11,14 @@ static char log_text[512];
 /* Words behind and before so many other bytes, at every place of what is looked at at once. */
 static const char *find_at(size_t before, const char *words, size_t after)
 {
-    size_t n = strlen(words);
-    char *copy = malloc(before + n + after); /* so that no byte beside it may be read */
-    const char *at;
+    size_t n = strlen(words), len = before + n + after;
+    const char *copy, *at;
 
-    memset(copy, '.', before + n + after);
-    memcpy(copy + before, words, n);
-    at = og_logscan_find(copy, copy + before + n + after);
-    at = at == NULL ? NULL : log_text + (at - copy);
-    free(copy);
-    return at;
+    memset(log_text, '.', len);
+    memcpy(log_text + before, words, n);
+    copy = at_edge(log_text, len);
+    at = og_logscan_find(copy, copy + len);
+    return at == NULL ? NULL : log_text + (at - copy);
 }
 
 static const struct {

@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -65,7 +66,75 @@ static const struct {
     { SECONDS, "1", OG_LOGTIME_NONE, 1 },
     { SECONDS, ".5", OG_LOGTIME_NONE, 2 },
     { SECONDS, "9223372036854775807.1", OG_LOGTIME_NONE, 21 },
+    /* Edges. */
+    { ISO, "1970-01-01T00:00:00Z", 0, 0 },
+    { ISO, "1969-12-31T23:59:59Z", OG_LOGTIME_NONE, 20 },
+    { ISO, "2000-02-29T23:59:60Z", 951868800000000, 0 },
+    { ISO, "2096-02-29T00:00:00Z", 3981312000000000, 0 },
+    { ISO, "2100-02-29T00:00:00Z", OG_LOGTIME_NONE, 20 },
+    { ISO, "2026-01-00T00:00:00Z", OG_LOGTIME_NONE, 20 },
+    { ISO, "2026-01-01T00:60:00Z", OG_LOGTIME_NONE, 20 },
+    { ISO, "2026-01-01T00:00:61Z", OG_LOGTIME_NONE, 20 },
+    { ISO, "2026-01-01x00:00:00Z", OG_LOGTIME_NONE, 20 },
+    { ISO, "2026-01.01T00:00:00Z", OG_LOGTIME_NONE, 20 },
+    { ISO, "2026.01-01T00:00:00Z", OG_LOGTIME_NONE, 20 },
+    { ISO, "2026-01-01T00.00:00Z", OG_LOGTIME_NONE, 20 },
+    { ISO, "2026-01-01T00:00.00Z", OG_LOGTIME_NONE, 20 },
+    { ISO, "2026-01-01T00:00:0", OG_LOGTIME_NONE, 18 },
+    { ISO, "2026-01-01T00:00:0:", OG_LOGTIME_NONE, 19 },
+    { ISO, "2026-01-01T00:00:/0Z", OG_LOGTIME_NONE, 20 },
+    { ISO, "2026-01-01T00:00::0Z", OG_LOGTIME_NONE, 20 },
+    { ISO, "2026-01-01T00:00:0/Z", OG_LOGTIME_NONE, 20 },
+    { ISO, "2026-01-01T09:19:49Z", 1767259189000000, 0 },
+    { ISO, "2026-01-01T00:00:00.Z", 1767222000000000, 2 },
+    { ISO, "2026-01-01T00:00:00.9/Z", 1767222000900000, 2 },
+    { ISO, "2026-01-01T00:00:00.0:Z", 1767222000000000, 2 },
+    { ISO, "2026-01-01T00:00:00+23:59", 1767139260000000, 0 },
+    { ISO, "2026-01-01T00:00:00+24:00", OG_LOGTIME_NONE, 25 },
+    { ISO, "2026-01-01T00:00:00+00:60", OG_LOGTIME_NONE, 25 },
+    { ISO, "2026-01-01T00:00:00-01:", OG_LOGTIME_NONE, 23 },
+    { ISO, "2026-01-01T00:00:00-0", OG_LOGTIME_NONE, 21 },
+    { ISO, "9999-12-31T23:59:59Z", 253402300799000000, 0 },
+    { CTIME, "Thu Nov 26 01:02:03 1969", OG_LOGTIME_NONE, 24 },
+    { CTIME, "Thu Nov 31 01:02:03 2026", OG_LOGTIME_NONE, 24 },
+    { CTIME, "Thu Nov26 01:02:03 2026", OG_LOGTIME_NONE, 23 },
+    { CTIME, "Thu Nov 2601:02:03 2026", OG_LOGTIME_NONE, 23 },
+    { CTIME, "Thu Nov 26 01:02:032026", OG_LOGTIME_NONE, 23 },
+    { CTIME, "Thu Foo 26 01:02:03 2026", OG_LOGTIME_NONE, 24 },
+    { CTIME, "Thu Nov xx 01:02:03 2026", OG_LOGTIME_NONE, 24 },
+    { CTIME, "Thu Nov 26 01:02 2026", OG_LOGTIME_NONE, 21 },
+    { CTIME, "Thu Nov 26 01:02:03 x026", OG_LOGTIME_NONE, 24 },
+    { CTIME, "", OG_LOGTIME_NONE, 0 },
+    { CTIME, "Thu Nov 26 01:02:03.5 2026", 1795651323500000, 0 },
+    { SYSLOG, "Nov 9 01:02:03", 1794182523000000, 0 },
+    { SYSLOG, "Nov 1 01:02:03", 1793491323000000, 0 },
+    { SYSLOG, "Nov 0 01:02:03", OG_LOGTIME_NONE, 14 },
+    { SYSLOG, "Nov : 01:02:03", OG_LOGTIME_NONE, 14 },
+    { SYSLOG, "Nov", OG_LOGTIME_NONE, 3 },
+    { SYSLOG, "Nov ", OG_LOGTIME_NONE, 4 },
+    { SYSLOG, "Nov26 01:02:03", OG_LOGTIME_NONE, 14 },
+    { SYSLOG, "Nov 26x01:02:03", OG_LOGTIME_NONE, 15 },
+    { SYSLOG, "Nov 26 01:02", OG_LOGTIME_NONE, 12 },
+    { SYSLOG, "Nov 27 13:00:00", 1795780800000000, 0 },
+    { SYSLOG, "Nov 27 13:00:00.000001", 1764244800000001, 0 },
+    { MINUTE, "Foo26 01:02]", OG_LOGTIME_NONE, 12 },
+    { MINUTE, "Nov00 01:02]", OG_LOGTIME_NONE, 12 },
+    { MINUTE, "Nov:6 01:02]", OG_LOGTIME_NONE, 12 },
+    { MINUTE, "Nov26x01:02]", OG_LOGTIME_NONE, 12 },
+    { MINUTE, "Nov26 1:02]", OG_LOGTIME_NONE, 11 },
+    { MINUTE, "Nov26 01.02]", OG_LOGTIME_NONE, 12 },
+    { MINUTE, "Nov31 01:02]", OG_LOGTIME_NONE, 12 },
+    { MINUTE, "Nov26 24:02]", OG_LOGTIME_NONE, 12 },
+    { SECONDS, "9223372036853.999999", 9223372036853999999, 0 },
+    { SECONDS, "9223372036854.0", OG_LOGTIME_NONE, 15 },
+    { SECONDS, "1.", OG_LOGTIME_NONE, 2 },
+    { SECONDS, "x.5", OG_LOGTIME_NONE, 3 },
+    { SECONDS, "1.1234567", 1123456, 0 },
 };
+
+static const char *const weekdays[] = { "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun" };
+static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 
 static bool take(form_t form, og_span_t *s, int64_t *usec)
 {
@@ -111,6 +180,53 @@ START_TEST(finds_the_year)
 }
 END_TEST
 
+/* 2104-02-03 12:00:00 UTC: eight years after the latest leap year. */
+#define RARE_SEC 4231483200
+
+START_TEST(finds_a_year_long_ago)
+{
+    static const char text[] = "Feb 29 00:00:00";
+    og_span_t s = { text, text + strlen(text) };
+    int64_t usec;
+
+    ck_assert(og_logtime_syslog(&s, RARE_SEC, &usec));
+    ck_assert_int_eq(usec / OG_LOGTIME_SEC, 3981308400);
+    /* Of no year that there is. */
+    s.p = text;
+    ck_assert(!og_logtime_syslog(&s, INT64_MAX - 86400, &usec));
+    ck_assert_ptr_eq(s.p, text);
+}
+END_TEST
+
+START_TEST(knows_the_calendar)
+{
+    static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    int day = 0;
+
+    for (int m = 0; m < 12; m++) {
+        for (int d = 1; d <= 32; d++) {
+            char text[40];
+            int64_t usec;
+
+            snprintf(text, sizeof text, "2026-%02d-%02dT00:00:00Z", m + 1, d);
+            ck_assert(og_logtime_iso(&(og_span_t){ text, text + strlen(text) }, &usec) ==
+                      (d <= days[m]));
+            if (d > days[m])
+                continue;
+            ck_assert_int_eq(usec / OG_LOGTIME_SEC, 1767225600 + day * 86400);
+            snprintf(text, sizeof text, "%s %s %2d 01:00:00 2026", weekdays[(day + 3) % 7],
+                     months[m], d);
+            ck_assert_msg(og_logtime_ctime(&(og_span_t){ text, text + strlen(text) }, &usec),
+                          "%s", text);
+            /* CET or CEST. */
+            ck_assert_int_eq((usec / OG_LOGTIME_SEC + 3600 - 1767225600) / 86400, day);
+            day++;
+        }
+    }
+    ck_assert_int_eq(day, 365);
+}
+END_TEST
+
 static const struct {
     const char *text;
     int64_t wall, boot;
@@ -134,18 +250,27 @@ static const struct {
     { "2026-11-26x", OG_LOGTIME_NONE, OG_LOGTIME_NONE },
     { "2026-11-26 01:02:03 x", OG_LOGTIME_NONE, OG_LOGTIME_NONE },
     { "yesterday", OG_LOGTIME_NONE, OG_LOGTIME_NONE },
+    { "@12.5", 12500000, OG_LOGTIME_NONE },
+    { "9223372036853.999999", OG_LOGTIME_NONE, 9223372036853999999 },
+    { "9223372036854", OG_LOGTIME_NONE, OG_LOGTIME_NONE },
+    { "@12x", OG_LOGTIME_NONE, OG_LOGTIME_NONE },
+    { "2026-11-26T01", OG_LOGTIME_NONE, OG_LOGTIME_NONE },
+    { "2026-11-26T01.02", OG_LOGTIME_NONE, OG_LOGTIME_NONE },
+    { "2026-11-26T01:0", OG_LOGTIME_NONE, OG_LOGTIME_NONE },
+    { "2026-11-26T01:02+1", OG_LOGTIME_NONE, OG_LOGTIME_NONE },
+    { "2026-11-26T01:02:03+01:00x", OG_LOGTIME_NONE, OG_LOGTIME_NONE },
+    { "2026-11-31", OG_LOGTIME_NONE, OG_LOGTIME_NONE },
+    { "2026-11-26x01:02", OG_LOGTIME_NONE, OG_LOGTIME_NONE },
 };
 
 START_TEST(reads_since)
 {
     bool good = since[_i].wall != OG_LOGTIME_NONE || since[_i].boot != OG_LOGTIME_NONE;
-    int64_t wall, boot;
+    int64_t wall = 1, boot = 1;
 
     ck_assert_int_eq(og_logtime_since(since[_i].text, &wall, &boot), good ? 0 : -EINVAL);
-    if (good) {
-        ck_assert_int_eq(wall, since[_i].wall);
-        ck_assert_int_eq(boot, since[_i].boot);
-    }
+    ck_assert_int_eq(wall, since[_i].wall);
+    ck_assert_int_eq(boot, since[_i].boot);
 }
 END_TEST
 
@@ -159,8 +284,25 @@ START_TEST(writes)
     ck_assert_str_eq(text, "2026-07-26T01:02:03.000120+02:00");
     og_logtime_write(-1, text);
     ck_assert_str_eq(text, "1970-01-01T00:59:59.999999+01:00");
+    og_logtime_write(-1000000, text);
+    ck_assert_str_eq(text, "1970-01-01T00:59:59+01:00");
+    og_logtime_write(0, text);
+    ck_assert_str_eq(text, "1970-01-01T01:00:00+01:00");
+    og_logtime_write(1, text);
+    ck_assert_str_eq(text, "1970-01-01T01:00:00.000001+01:00");
+    /* Years of four digits. */
+    og_logtime_write(253402297199999999, text);
+    ck_assert_str_eq(text, "9999-12-31T23:59:59.999999+01:00");
+    og_logtime_write(253402297200000000, text);
+    ck_assert_str_eq(text, "");
     og_logtime_write(INT64_MAX, text);
     ck_assert_str_eq(text, "");
+    og_logtime_write(INT64_MIN, text);
+    ck_assert_str_eq(text, "");
+    setenv("TZ", "NST3:30", 1);
+    tzset();
+    og_logtime_write(1795651323000000, text);
+    ck_assert_str_eq(text, "2026-11-25T20:32:03-03:30");
 }
 END_TEST
 
@@ -171,6 +313,8 @@ int main(void)
     tcase_add_checked_fixture(c, setup, NULL);
     tcase_add_loop_test(c, reads, 0, sizeof times / sizeof *times);
     tcase_add_test(c, finds_the_year);
+    tcase_add_test(c, finds_a_year_long_ago);
+    tcase_add_test(c, knows_the_calendar);
     tcase_add_loop_test(c, reads_since, 0, sizeof since / sizeof *since);
     tcase_add_test(c, writes);
     return unit_run("logtime", &c, 1);

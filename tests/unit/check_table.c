@@ -57,7 +57,7 @@ START_TEST(knows_the_columns)
     ck_assert(feed(forms[_i].task));
     ck_assert_uint_eq(table.tasks, 1);
     ck_assert_uint_eq(table.usec, 7);
-    check_task(0, table.top[0].pid, "httpd", forms[_i].rss, forms[_i].adj);
+    check_task(0, atoi(forms[_i].task + 1), "httpd", forms[_i].rss, forms[_i].adj);
     ck_assert_int_eq(table.top[0].uid, forms[_i].uid);
     ck_assert_int_eq(table.top[0].total_vm_pages, forms[_i].total_vm);
 }
@@ -82,6 +82,79 @@ START_TEST(keeps_the_biggest)
     ck_assert(feed("[  pid  ]   uid  tgid total_vm      rss name"));
     ck_assert_int_eq(table.top_len, 0);
     ck_assert_uint_eq(table.tasks, 0);
+}
+END_TEST
+
+START_TEST(keeps_the_first_of_equals)
+{
+    char line[80];
+
+    og_table_init(&table);
+    ck_assert(feed("[pid] rss name"));
+    for (int i = 1; i <= OG_TABLE_TOP + 2; i++) {
+        snprintf(line, sizeof line, "[%d] 5 a", i);
+        ck_assert(feed(line));
+        ck_assert_int_eq(table.top_len, i < OG_TABLE_TOP ? i : OG_TABLE_TOP);
+    }
+    for (int i = 0; i < OG_TABLE_TOP; i++)
+        check_task(i, i + 1, "a", 5, OG_KMSG_UNKNOWN);
+    ck_assert(feed("[99] 6 a"));
+    check_task(0, 99, "a", 6, OG_KMSG_UNKNOWN);
+    check_task(OG_TABLE_TOP - 1, OG_TABLE_TOP - 1, "a", 5, OG_KMSG_UNKNOWN);
+}
+END_TEST
+
+START_TEST(begins_anew)
+{
+    memset(&table, 'x', sizeof table);
+    og_table_init(&table);
+    ck_assert_int_eq(table.columns, 0);
+    ck_assert_int_eq(table.top_len, 0);
+    ck_assert_uint_eq(table.tasks, 0);
+    ck_assert_uint_eq(table.usec, 0);
+    ck_assert(feed("[pid] rss name"));
+    ck_assert_uint_eq(table.usec, 7);
+    ck_assert(feed("[1] 5 a"));
+    /* What looks like another list, and is none, ends the one before. */
+    ck_assert(!feed("[pid] rss"));
+    ck_assert(!feed("[1] 5 a"));
+    ck_assert_uint_eq(table.tasks, 0);
+}
+END_TEST
+
+/* A list of so many columns. */
+static bool feed_columns(int n)
+{
+    char line[40 * OG_TABLE_COLUMNS_MAX];
+    size_t at = (size_t)sprintf(line, "[pid]");
+
+    for (int i = 1; i < n; i++)
+        at += (size_t)sprintf(line + at, " c%d", i);
+    sprintf(line + at, " name");
+    return feed(line);
+}
+
+START_TEST(has_room_for_columns)
+{
+    og_table_init(&table);
+    ck_assert(feed_columns(1));
+    ck_assert(feed_columns(OG_TABLE_COLUMNS_MAX));
+    ck_assert_int_eq(table.columns, OG_TABLE_COLUMNS_MAX);
+    ck_assert(!feed_columns(OG_TABLE_COLUMNS_MAX + 1));
+    ck_assert_int_eq(table.columns, 0);
+    ck_assert(!feed("[pid]"));
+    ck_assert(!feed("[pid] name rss"));
+    ck_assert(!feed("[pid] names"));
+    /* A list without a column has no figure of it, and columns of other names are others. */
+    ck_assert(feed("[pid] uidx total_vmx rssx oom_score_adjx name"));
+    ck_assert(feed("[1] 2 3 4 5 a"));
+    ck_assert_uint_eq(table.tasks, 1);
+    ck_assert_int_eq(table.top_len, 0);
+    ck_assert(feed("[pid] rss name"));
+    ck_assert(feed("[1] 0 a"));
+    ck_assert_int_eq(table.top_len, 1);
+    ck_assert_int_eq(table.top[0].uid, OG_KMSG_UNKNOWN);
+    ck_assert_int_eq(table.top[0].total_vm_pages, OG_KMSG_UNKNOWN);
 }
 END_TEST
 
@@ -119,10 +192,31 @@ START_TEST(knows_the_page)
     ck_assert_int_eq(og_table_page_kib(&table, &kill), 64);
     kill.total_vm_kib = 16000;
     ck_assert_int_eq(og_table_page_kib(&table, &kill), 16);
-    kill.total_vm_kib = 16001;
+    for (int64_t kib = 1; kib <= 256; kib *= 2) {
+        kill.total_vm_kib = 1000 * kib;
+        ck_assert_int_eq(og_table_page_kib(&table, &kill), kib < 4 || kib > 64 ? 4 : kib);
+        kill.total_vm_kib++;
+        ck_assert_int_eq(og_table_page_kib(&table, &kill), 4);
+    }
+    kill.total_vm_kib = 24000; /* 24 KiB are no page */
     ck_assert_int_eq(og_table_page_kib(&table, &kill), 4);
+    kill.total_vm_kib = 16000;
     kill.pid = 10;
     ck_assert_int_eq(og_table_page_kib(&table, &kill), 4);
+    /* Another than the biggest; and one that has none, like a process that ends. */
+    feed("[   10] 0 9 1000 10 name");
+    ck_assert_int_eq(og_table_page_kib(&table, &kill), 16);
+    feed("[    9] 0 9 0 20 name");
+    feed("[    8] 0 9 0 20 name");
+    kill.pid = 8;
+    kill.total_vm_kib = 8;
+    ck_assert_int_eq(og_table_page_kib(&table, &kill), 4);
+    kill.total_vm_kib = 0;
+    ck_assert_int_eq(og_table_page_kib(&table, &kill), 4);
+    feed("[    7] 0 9 1 20 name");
+    kill.pid = 7;
+    kill.total_vm_kib = 8;
+    ck_assert_int_eq(og_table_page_kib(&table, &kill), 8);
 }
 END_TEST
 
@@ -132,6 +226,9 @@ int main(void)
 
     tcase_add_loop_test(c, knows_the_columns, 0, sizeof forms / sizeof *forms);
     tcase_add_test(c, keeps_the_biggest);
+    tcase_add_test(c, keeps_the_first_of_equals);
+    tcase_add_test(c, begins_anew);
+    tcase_add_test(c, has_room_for_columns);
     tcase_add_test(c, refuses);
     tcase_add_test(c, knows_the_page);
     return unit_run("table", &c, 1);
