@@ -3,6 +3,8 @@
 #include "unit.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* used: how many bytes were read; -1: refused. */
 static const struct {
@@ -96,6 +98,31 @@ START_TEST(the_end_is_the_end)
 }
 END_TEST
 
+/* Nor is it looked at: there may be none. */
+START_TEST(nothing_is_behind_the_end)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages =
+        mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *end = pages + page;
+    const char *p = end;
+    uint64_t u;
+    int64_t i;
+
+    ck_assert(pages != MAP_FAILED);
+    ck_assert_int_eq(mprotect(end, page, PROT_NONE), 0);
+    ck_assert(!og_num_u64(&p, end, &u));
+    ck_assert(!og_num_i64(&p, end, &i));
+    memcpy(end - 2, "-1", 2);
+    p = end - 1;
+    ck_assert(og_num_u64(&p, end, &u));
+    p = end - 2;
+    ck_assert(og_num_i64(&p, end, &i));
+    ck_assert_ptr_eq(p, end);
+    munmap(pages, 2 * page);
+}
+END_TEST
+
 int main(void)
 {
     TCase *num = tcase_create("num");
@@ -105,5 +132,6 @@ int main(void)
     tcase_add_loop_test(num, signed_numbers, 0,
                         sizeof signed_cases / sizeof *signed_cases);
     tcase_add_test(num, the_end_is_the_end);
+    tcase_add_test(num, nothing_is_behind_the_end);
     return unit_run("num", &num, 1);
 }
