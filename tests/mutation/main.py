@@ -31,7 +31,7 @@ import sys
 import tempfile
 
 from find import Failure
-from room import Room, adopt, end_children
+from room import Room
 
 GOAL_PERCENT = 90
 EQUIVALENT_PERCENT = 10
@@ -62,7 +62,7 @@ def run_room(room, numbers, known, options, verbose):
     unused = {k for k in known if k[0] == room.name}
     with tempfile.TemporaryDirectory() as folder:
         room.prepare(folder, options.own)
-        with multiprocessing.Pool(options.jobs, adopt) as pool:
+        with multiprocessing.Pool(options.jobs) as pool:
             for i, killer in pool.imap(work, numbers):
                 words = room.words(room.mutants[i])
                 place = f"{room.name}:{room.line(room.mutants[i])}: " + " -> ".join(words)
@@ -126,7 +126,6 @@ def main():
 
 
 if __name__ == "__main__":
-    adopt()
     # So that what was begun is cleaned up, here and in those that do the work.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     try:
@@ -134,5 +133,3 @@ if __name__ == "__main__":
     except Failure as e:
         print(f"mutate: {e}", file=sys.stderr)
         sys.exit(2)
-    finally:
-        end_children()

@@ -1,19 +1,20 @@
 # Licensed under the Apache License, Version 2.0; see LICENSE.
 """A room with its mutants, and the tests that run it."""
 import collections
-import ctypes
 import os
 import re
 import shlex
-import signal
 import subprocess
 import tempfile
 import time
 
 from find import Failure, Finder
 
-# Of a test: KiB of address space, and blocks of 512 bytes of a file.
-LIMITS = "ulimit -v 1048576 && ulimit -f 131072"
+# A test is alone with its children, whatever a mutant kills (a pid may have become -1: that is
+# everybody), and they end with it. Its own: KiB of address space, blocks of 512 bytes of a file,
+# seconds of a processor.
+ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c",
+         "ulimit -v 1048576 && ulimit -f 131072 && ulimit -t $0 && \"$@\"; exit $?")
 
 Test = collections.namedtuple("Test", "rank name link arguments fork seconds")
 
@@ -25,22 +26,6 @@ __attribute__((constructor)) static void choose(void)
     mutate_chosen = atoi(getenv("MUTATE"));
 }
 """
-
-
-def end_children():
-    """All that a test left behind are this process's own, see adopt()."""
-    while True:
-        with open(f"/proc/self/task/{os.getpid()}/children") as f:
-            pids = [int(p) for p in f.read().split()]
-        if not pids:
-            return
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-
-
-def adopt():
-    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 
 
 class Room:
@@ -177,16 +162,14 @@ class Room:
         env = dict(os.environ, CK_FORK="yes" if test.fork else "no", CK_DEFAULT_TIMEOUT="60",
                    CC=self.cc, top_srcdir=self.top, top_builddir=folder, MUTATE=str(chosen))
         wall = max(5, 10 * test.seconds)
-        limits = f"{LIMITS} && ulimit -t {max(1, int(wall / 5))} && exec \"$@\""
-        child = subprocess.Popen(["sh", "-c", limits, "sh", *argv], cwd=self.build, env=env,
-                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                 stderr=subprocess.DEVNULL, start_new_session=True)
         try:
-            return child.wait(wall) == 0
+            done = subprocess.run([*ALONE, str(max(1, int(wall / 5))), *argv], cwd=self.build,
+                                  env=env, timeout=wall, start_new_session=True,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL)
+            return done.returncode == 0
         except subprocess.TimeoutExpired:
             return False
-        finally:
-            end_children()
 
     def prepare(self, folder, own):
         """Compiles all mutants that can be in one, links it, and takes the tests that pass when
