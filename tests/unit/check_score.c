@@ -132,8 +132,42 @@ START_TEST(reads_and_writes)
     ck_assert_int_eq(score, 300);
     write_file("77/oom_score_adj", "nonsense\n");
     ck_assert_int_eq(og_score_read(proc, 77, &score), -EINVAL);
-    write_file("77/oom_score_adj", "5000\n");
+    write_file("77/oom_score_adj", "");
     ck_assert_int_eq(og_score_read(proc, 77, &score), -EINVAL);
+    ck_assert_int_eq(og_score_write(proc, 78, 5), -ENOENT);
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    int rc, score;
+} texts[] = {
+    { "-1000\n", 0, -1000 },  { "1000\n", 0, 1000 },     { "-1001\n", -EINVAL, 17 },
+    { "1001\n", -EINVAL, 17 }, { "nonsense", -EINVAL, 17 }, { "-\n", -EINVAL, 17 },
+};
+
+/* What is none leaves the score as it was. */
+START_TEST(reads_a_score_or_none)
+{
+    int score = 17, rc;
+
+    write_file("self/oom_score_adj", "17\n");
+    write_file("77/oom_score_adj", texts[_i].text);
+    og_score_read(proc, 0, &score);
+    rc = og_score_read(proc, 77, &score);
+    ck_assert_int_eq(rc, texts[_i].rc);
+    ck_assert_int_eq(score, texts[_i].score);
+}
+END_TEST
+
+/* It is why it could not be written that is said, not what is read of it. */
+START_TEST(says_why_it_was_not_written)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/77/oom_score_adj", proc);
+    ck_assert_int_eq(symlink("/dev/full", path), 0);
+    ck_assert_int_eq(og_score_write(proc, 77, 5), -ENOSPC);
 }
 END_TEST
 
@@ -160,6 +194,13 @@ START_TEST(raises_its_own)
     ck_assert_int_eq(errno, EDOM);
     ck_assert_int_eq(og_score_read("/proc", getpid(), &before), 0);
     ck_assert_int_eq(before, score);
+    /* What the kernel refuses. */
+    og_score_write_self(&(og_score_text_t){ "1001", 4 });
+    ck_assert_int_eq(errno, EDOM);
+    og_score_write_self(&(og_score_text_t){ "1000", 0 });
+    ck_assert_int_eq(errno, EDOM);
+    ck_assert_int_eq(og_score_read("/proc", 0, &before), 0);
+    ck_assert_int_eq(before, score);
 }
 END_TEST
 
@@ -173,6 +214,9 @@ int main(void)
     tcase_add_test(pure, formats);
     tcase_add_checked_fixture(files, setup, teardown);
     tcase_add_test(files, reads_and_writes);
+    tcase_add_loop_test(files, reads_a_score_or_none, 0,
+                        (int)(sizeof texts / sizeof *texts));
+    tcase_add_test(files, says_why_it_was_not_written);
     tcase_add_test(files, looks_back);
     tcase_add_test(files, raises_its_own);
     return unit_run("score", cases, 2);
