@@ -10,10 +10,54 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char dir[64], path[128], other[128];
 static og_history_t h;
+
+/* What stands in for libc's: they do the same, after so many signals, but an error, or no more
+ * bytes at once than so many. */
+static int read_signals, write_signals, read_err;
+static size_t read_most, write_most;
+static const char *meanwhile; /* somebody else writes it, before what is read, behind what is
+                                 written */
+
+static void put(const char *text);
+
+ssize_t pread(int fd, void *buf, size_t size, off_t at)
+{
+    struct iovec part = { buf, size < read_most ? size : read_most };
+
+    if (meanwhile != NULL)
+        put(meanwhile);
+    errno = read_signals > 0 ? EINTR : read_err;
+    if (read_signals > 0)
+        read_signals--;
+    return errno != 0 ? -1 : preadv(fd, &part, 1, at);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    char line[4096];
+    size_t len = 0;
+
+    if (write_signals > 0) {
+        write_signals--;
+        errno = EINTR;
+        return -1;
+    }
+    for (int i = 0; i < count; len += parts[i++].iov_len)
+        memcpy(line + len, parts[i].iov_base, parts[i].iov_len);
+    if (len <= write_most)
+        return syscall(SYS_writev, fd, parts, count);
+    len = (size_t)write(fd, line, write_most);
+    if (meanwhile != NULL)
+        put(meanwhile);
+    return (ssize_t)len;
+}
 
 static void setup(void)
 {
@@ -22,6 +66,9 @@ static void setup(void)
     snprintf(path, sizeof path, "%s/history", dir);
     snprintf(other, sizeof other, "%s/other", dir);
     h.fd = -1;
+    read_signals = write_signals = read_err = 0;
+    read_most = write_most = SIZE_MAX;
+    meanwhile = NULL;
 }
 
 static void teardown(void)
@@ -94,6 +141,57 @@ START_TEST(appends)
 }
 END_TEST
 
+/* What a signal interrupts is done again, and once only. */
+START_TEST(is_not_interrupted)
+{
+    put("half");
+    open_it();
+    read_signals = 3;
+    write_signals = 2;
+    ck_assert_int_eq(append("one"), 0);
+    ck_assert_int_eq(read_signals + write_signals, 0);
+    errno = EINTR;
+    ck_assert_int_eq(append("two"), 0);
+    holds(path, "half\none\ntwo\n");
+    read_signals = 3;
+    ck_assert(og_history_has(&h, "one\ntwo", SIZE_MAX));
+    ck_assert_int_eq(read_signals, 0);
+}
+END_TEST
+
+/* Whoever was started without a standard input gets its number. */
+START_TEST(knows_the_lowest_descriptor)
+{
+    int input = dup(STDIN_FILENO);
+
+    close(STDIN_FILENO);
+    ck_assert_int_eq(og_history_open(path, &h), 0);
+    ck_assert_int_eq(h.fd, STDIN_FILENO);
+    ck_assert_int_eq(append("one"), 0);
+    ck_assert(og_history_has(&h, "one", 100));
+    h.fd = -1;
+    ck_assert_int_eq(dup2(input, STDIN_FILENO), STDIN_FILENO);
+    close(input);
+}
+END_TEST
+
+START_TEST(says_what_is_wrong)
+{
+    h.fd = open("/dev/full", O_WRONLY);
+    ck_assert_int_eq(append("one"), -ENOSPC);
+    close(h.fd);
+    ck_assert_int_eq(append("one"), -EBADF);
+    put("one\n");
+    h.fd = open(path, O_RDONLY);
+    ck_assert_int_eq(append("two"), -EBADF);
+    /* What can't be read is not there. */
+    read_err = EIO;
+    ck_assert(!og_history_has(&h, "one", 100));
+    read_err = 0;
+    holds(path, "one\n");
+}
+END_TEST
+
 START_TEST(does_without)
 {
     ck_assert_int_eq(append("one"), -EBADF);
@@ -103,9 +201,15 @@ END_TEST
 
 static void is_refused(int rc)
 {
+    int before = dup(STDOUT_FILENO), after;
+
+    close(before);
     h.fd = 0;
     ck_assert_int_eq(og_history_open(path, &h), rc);
     ck_assert_int_eq(h.fd, -1);
+    after = dup(STDOUT_FILENO);
+    ck_assert_int_eq(after, before);
+    close(after);
 }
 
 START_TEST(refuses_what_is_no_file)
@@ -127,11 +231,36 @@ START_TEST(refuses_what_is_no_file)
 }
 END_TEST
 
+/* A terminal does not become that of a process without one. */
+START_TEST(gets_no_terminal)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY), status;
+    pid_t pid;
+
+    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0)
+        return; /* no /dev/pts here */
+    pid = fork();
+    if (pid == 0) {
+        setsid();
+        if (og_history_open(ptsname(master), &h) != -EPERM)
+            _exit(1);
+        _exit(open("/dev/tty", O_RDWR) < 0 ? 0 : 2);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    close(master);
+}
+END_TEST
+
 /* Somebody died while writing, now or before. */
 START_TEST(begins_a_line_of_its_own)
 {
-    put("half");
+    put("h");
     open_it();
+    ck_assert_int_eq(append("none"), 0);
+    holds(path, "h\nnone\n");
+    ck_assert_int_eq(ftruncate(h.fd, 0), 0);
+    put("half");
     ck_assert_int_eq(append("one"), 0);
     ck_assert_int_eq(append("two"), 0);
     put("ha");
@@ -182,7 +311,13 @@ static void unfill(void)
 START_TEST(takes_a_part_back)
 {
     open_it();
+    for (write_most = 0; write_most < 4; write_most++) {
+        errno = EINTR; /* of long ago */
+        ck_assert_int_eq(append("one"), -EIO);
+        holds(path, "");
+    }
     ck_assert_int_eq(append("one"), 0);
+    write_most = SIZE_MAX;
     for (rlim_t bytes = 4; bytes < 4 + 6; bytes++) {
         fill_at(bytes);
         ck_assert_int_eq(append("twice"), bytes == 4 ? -EFBIG : -EIO);
@@ -201,6 +336,19 @@ START_TEST(takes_a_part_back)
     holds(path, "one\ntwice\nha");
     ck_assert_int_eq(append("three"), 0);
     holds(path, "one\ntwice\nha\nthree\n");
+}
+END_TEST
+
+/* What others wrote meanwhile is theirs. */
+START_TEST(takes_back_only_its_own)
+{
+    open_it();
+    ck_assert_int_eq(append("one"), 0);
+    meanwhile = "two\n";
+    write_most = 2;
+    ck_assert_int_eq(append("three"), -EIO);
+    meanwhile = NULL;
+    holds(path, "one\ntwo\nthtwo\n");
 }
 END_TEST
 
@@ -248,8 +396,27 @@ START_TEST(finds_what_it_has)
         ck_assert(og_history_has(&h, needle, sizeof text - at));
         ck_assert(!og_history_has(&h, needle, sizeof text - at - 1));
         ck_assert(!og_history_has(&h, needle, len - 1));
+        if (at % 4096 == 4090) { /* in the midst of it, whatever a read gives */
+            for (read_most = 1; read_most < 4096; read_most += 371)
+                ck_assert(og_history_has(&h, needle, sizeof text - at));
+            read_most = SIZE_MAX;
+        }
     }
     ck_assert(!og_history_has(&h, "\"event\":\"4242-18\"", OG_HISTORY_TAIL_MAX));
+}
+END_TEST
+
+/* The end may run away. */
+START_TEST(looks_up_to_the_end_there_was)
+{
+    static char text[8000];
+
+    memset(text, 'x', sizeof text);
+    open_it();
+    ck_assert_int_eq(write(h.fd, text, sizeof text), sizeof text);
+    meanwhile = "needle";
+    ck_assert(!og_history_has(&h, "needle", OG_HISTORY_TAIL_MAX));
+    ck_assert(og_history_has(&h, "needle", OG_HISTORY_TAIL_MAX));
 }
 END_TEST
 
@@ -283,13 +450,19 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, appends);
+    tcase_add_test(tc, is_not_interrupted);
+    tcase_add_test(tc, knows_the_lowest_descriptor);
+    tcase_add_test(tc, says_what_is_wrong);
     tcase_add_test(tc, does_without);
     tcase_add_test(tc, refuses_what_is_no_file);
+    tcase_add_test(tc, gets_no_terminal);
     tcase_add_test(tc, begins_a_line_of_its_own);
     tcase_add_test(tc, is_rotated);
     tcase_add_test(tc, takes_a_part_back);
+    tcase_add_test(tc, takes_back_only_its_own);
     tcase_add_test(tc, goes_on_where_it_cannot);
     tcase_add_test(tc, finds_what_it_has);
+    tcase_add_test(tc, looks_up_to_the_end_there_was);
     tcase_add_test(tc, looks_back_so_far);
     return unit_run("history", &tc, 1);
 }
