@@ -58,6 +58,7 @@ END_TEST
 
 static void is_none(og_reserve_t *r)
 {
+    ck_assert_int_eq(r->pieces, 0);
     og_reserve_give(r);
     og_reserve_refill(r);
     ck_assert(og_reserve_is_whole(r));
