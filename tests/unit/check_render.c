@@ -201,6 +201,12 @@ START_TEST(says_what_is_known_of_a_request)
     r.past.page_bytes = 0;
     render(&r);
     ck_assert_ptr_nonnull(strstr(line, " for 0.000 s (certain"));
+    r.usec = 1999000;
+    strcpy(q->method, "M");
+    strcpy(q->log_id, "Z");
+    render(&r);
+    ck_assert_ptr_nonnull(strstr(line, "; request \"M\" "));
+    ck_assert_ptr_nonnull(strstr(line, " id \"Z\" for 0.999 s (certain"));
 }
 END_TEST
 
@@ -212,13 +218,14 @@ START_TEST(says_why_and_how_it_is_known)
 
     k.group_kill = true;
     k.oom_memcg[0] = k.invoked_by[0] = '\0';
-    k.limit_kib = k.uid = k.file_rss_kib = 0;
+    k.limit_kib = k.uid = 0;
+    k.file_rss_kib = 512;
     k.anon_rss_kib = 1023;
     k.shmem_rss_kib = 1024;
     render(&r);
     ck_assert_str_eq(line, "the kernel killed helper 5 \"httpd\": memory cgroup (the log did not "
                            "say which) is at its limit of 0.0 MiB, and memory.oom.group kills all "
-                           "that is in it; it had anon 0.9 MiB, file 0.0 MiB, shmem 1.0 MiB, "
+                           "that is in it; it had anon 0.9 MiB, file 0.5 MiB, shmem 1.0 MiB, "
                            "oom_score_adj 200, uid 0; known by its parents; perhaps told before: "
                            "the watcher died over it");
     k.limit_kib = OG_KMSG_UNKNOWN;
@@ -298,16 +305,20 @@ END_TEST
 
 START_TEST(names_every_killer)
 {
-    static const char *const says[] = { "where, the log did not say",
+    static const char *const says[] = { "out of memory (where, the log did not say)",
                                         "the machine is out of memory",
-                                        "\"/demo\" is at its limit", "its cpuset", "its policy" };
+                                        "memory cgroup \"/demo\" is at its limit of 128.0 MiB",
+                                        "the memory nodes of its cpuset are full",
+                                        "the memory nodes of its policy are full" };
     og_kmsg_kill_t k = kill_of(1);
     og_report_t r = { .kill = &k, .role = OG_ROLE_MASTER };
+    char expected[128];
 
     k.killer = (og_killer_t)_i;
+    snprintf(expected, sizeof expected, "the kernel killed master 1 \"httpd\": %s when \"httpd\" ",
+             says[_i]);
     render(&r);
-    ck_assert_ptr_nonnull(strstr(line, says[_i]));
-    ck_assert_ptr_nonnull(strstr(line, "the kernel killed master 1 "));
+    ck_assert(strncmp(line, expected, strlen(expected)) == 0);
 }
 END_TEST
 
@@ -525,6 +536,10 @@ START_TEST(fits_what_was_found)
     ck_assert_uint_eq(og_render_case(&c, small, sizeof small), sizeof small - 1);
     ck_assert_mem_eq(small, line, sizeof small - 1);
     ck_assert_int_eq(small[sizeof small - 1], '\0');
+    small[1] = 'x';
+    ck_assert_uint_eq(og_render_case(&c, small, 1), 0);
+    ck_assert_int_eq(small[0], '\0');
+    ck_assert_int_eq(small[1], 'x');
 }
 END_TEST
 
