@@ -27,7 +27,7 @@ static void teardown(void)
 }
 
 /* What stands in for libc's: the next nth call of it goes wrong in that way, the others do not. */
-enum { WELL, INTERRUPTED, SHORT, BROKEN };
+enum { WELL, INTERRUPTED, SHORT, BROKEN, NOTHING };
 static int reads, bad_read, bad_how, writes, bad_write;
 
 ssize_t pread(int fd, void *buf, size_t size, off_t at)
@@ -45,7 +45,7 @@ ssize_t pwrite(int fd, const void *buf, size_t size, off_t at)
 {
     if (++writes == bad_write) {
         errno = EINTR;
-        return -1;
+        return bad_how == NOTHING ? 0 : -1;
     }
     return syscall(SYS_pwrite64, fd, buf, size, at);
 }
@@ -185,6 +185,13 @@ START_TEST(starts_again_where_all_is_damaged)
     ck_assert_int_eq(look(&last), -EINVAL);
     is_zero(&last);
     ck_assert_int_eq(og_state_open(path, &f, &last), -EINVAL);
+    memset(&last, 0x55, sizeof last);
+    f.slot = 1;
+    f.number = 5; /* as one knows it that was there before the damage */
+    ck_assert_int_eq(og_state_reread(&f, &last), -EINVAL);
+    ck_assert_uint_eq(f.slot, 0);
+    ck_assert_uint_eq(f.number, 0);
+    is_zero(&last);
     for (s.events = 40; s.events < 43; s.events++) {
         ck_assert_int_eq(og_state_save(&f, &s), 0);
         ck_assert_int_eq(look(&last), 0);
@@ -329,9 +336,28 @@ START_TEST(reads_and_writes_on)
     s.events = 3;
     ck_assert_int_eq(og_state_save(&f, &s), 0);
     ck_assert_int_eq(writes, 2);
+    writes = 0;
+    bad_how = NOTHING;
+    ck_assert_int_eq(og_state_save(&f, &s), -EIO);
     close(f.fd);
     ck_assert_int_eq(look(&last), 0);
     ck_assert_uint_eq(last.events, 3);
+}
+END_TEST
+
+/* The first descriptor there is may be had by it as well. */
+START_TEST(is_at_home_in_any_descriptor)
+{
+    og_state_t s = sample(), last;
+    og_state_file_t f;
+
+    close(0);
+    ck_assert_int_eq(og_state_open(path, &f, &last), -ENODATA);
+    ck_assert_int_eq(f.fd, 0);
+    ck_assert_int_eq(og_state_save(&f, &s), 0);
+    ck_assert_int_eq(og_state_reread(&f, &last), 0);
+    is_same(&last, &s);
+    close(0);
 }
 END_TEST
 
@@ -442,8 +468,9 @@ END_TEST
 START_TEST(knows_the_boot)
 {
     static const char *const none[] = { "", "x\n", BOOT_ID, BOOT_ID "0\n",
-                                        "0f9a8b7c-6d5e-4f3a-8b1c-0123456789aX\n" };
-    char proc[256], id[OG_STATE_BOOT_ID_MAX];
+                                        "0f9a8b7c-6d5e-4f3a-8b1c-0123456789aX\n",
+                                        BOOT_ID "x", BOOT_ID "\nx\n" };
+    char proc[256], id[OG_STATE_BOOT_ID_MAX + 2];
 
     ck_assert_int_eq(og_state_boot_id("/proc", id), 0);
     ck_assert_uint_eq(strlen(id), 36);
@@ -465,8 +492,10 @@ START_TEST(knows_the_boot)
         ck_assert_int_eq(truncate(path, 0), 0);
     }
     poke(0, BOOT_ID "\n", sizeof BOOT_ID);
+    memset(id, 'x', sizeof id);
     ck_assert_int_eq(og_state_boot_id(dir, id), 0);
     ck_assert_str_eq(id, BOOT_ID);
+    ck_assert_mem_eq(id + OG_STATE_BOOT_ID_MAX, "xx", 2);
     remove(path);
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(remove(proc), 0);
@@ -488,6 +517,7 @@ int main(void)
     tcase_add_test(file, looks_again);
     tcase_add_test(file, fails_harmlessly);
     tcase_add_test(file, reads_and_writes_on);
+    tcase_add_test(file, is_at_home_in_any_descriptor);
     tcase_add_test(file, refuses_what_cannot_be_read);
     tcase_add_test(file, refuses_what_others_could_have_written);
     tcase_add_test(file, refuses_what_is_no_file);
