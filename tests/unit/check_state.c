@@ -115,6 +115,51 @@ START_TEST(leaves_out_what_does_not_fit)
 }
 END_TEST
 
+/* To the last byte of the slot, and not one further. */
+START_TEST(fills_the_slot_to_its_last_byte)
+{
+    og_state_t s = sample(), back;
+    char buf[SLOT + 1];
+    uint64_t number;
+    size_t room;
+
+    s.cgroup[0] = '\0';
+    room = SLOT - og_state_format(&s, 1, buf);
+    for (size_t len = room - 4; len <= room + 4; len++) {
+        size_t plain = len % 4, escaped = len / 4;
+
+        memset(s.cgroup, 'x', plain);
+        memset(s.cgroup + plain, '\n', escaped);
+        if (_i == 1) { /* the plain ones behind */
+            memset(s.cgroup, '\n', escaped);
+            memset(s.cgroup + escaped, 'x', plain);
+        }
+        s.cgroup[plain + escaped] = '\0';
+        buf[SLOT] = '!';
+        ck_assert_uint_eq(og_state_format(&s, 1, buf), SLOT - room + (len <= room ? len : 0));
+        ck_assert_int_eq(buf[SLOT], '!');
+        ck_assert_int_eq(og_state_parse(buf, SLOT, &back, &number), 0);
+        ck_assert_str_eq(back.cgroup, len <= room ? s.cgroup : "");
+    }
+}
+END_TEST
+
+/* One without an end is ended where its field is. */
+START_TEST(ends_every_text)
+{
+    og_state_t s = sample(), back;
+    char buf[SLOT];
+    uint64_t number;
+
+    memset(s.boot_id, 'b', sizeof s.boot_id);
+    memset(s.cgroup, 'c', sizeof s.cgroup);
+    og_state_format(&s, 1, buf);
+    ck_assert_int_eq(og_state_parse(buf, SLOT, &back, &number), 0);
+    ck_assert_uint_eq(strlen(back.boot_id), sizeof s.boot_id - 1);
+    ck_assert_uint_eq(strlen(back.cgroup), sizeof s.cgroup - 1);
+}
+END_TEST
+
 START_TEST(sees_every_changed_byte)
 {
     og_state_t s = sample(), out;
@@ -283,6 +328,8 @@ int main(void)
     tcase_add_test(slot, goes_round_at_the_limits);
     tcase_add_test(slot, escapes_to_the_edge);
     tcase_add_test(slot, leaves_out_what_does_not_fit);
+    tcase_add_loop_test(slot, fills_the_slot_to_its_last_byte, 0, 2);
+    tcase_add_test(slot, ends_every_text);
     tcase_add_test(slot, sees_every_changed_byte);
     tcase_add_test(slot, sees_every_cut);
     tcase_add_test(slot, ends_with_a_newline);

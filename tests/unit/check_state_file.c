@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char dir[64], path[320], other[128];
@@ -439,6 +440,35 @@ START_TEST(refuses_what_is_no_file)
 }
 END_TEST
 
+/* A master that leads a session and has no terminal does not get the one that a path leads to. */
+START_TEST(is_given_no_terminal)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY), status;
+    const char *slave;
+    pid_t pid;
+
+    if (master < 0) /* none to be had here */
+        return;
+    ck_assert_int_eq(grantpt(master), 0);
+    ck_assert_int_eq(unlockpt(master), 0);
+    slave = ptsname(master);
+    ck_assert_ptr_nonnull(slave);
+    if ((pid = fork()) == 0) {
+        og_state_file_t f;
+        og_state_t last;
+
+        setsid();
+        if (og_state_open(slave, &f, &last) != -EPERM)
+            _exit(2);
+        _exit(open("/dev/tty", O_RDWR | O_NOCTTY) >= 0);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+    close(master);
+}
+END_TEST
+
 /* A path to somebody's key, say. */
 START_TEST(spares_what_is_not_ours)
 {
@@ -521,6 +551,7 @@ int main(void)
     tcase_add_test(file, refuses_what_cannot_be_read);
     tcase_add_test(file, refuses_what_others_could_have_written);
     tcase_add_test(file, refuses_what_is_no_file);
+    tcase_add_test(file, is_given_no_terminal);
     tcase_add_test(file, spares_what_is_not_ours);
     tcase_add_test(file, knows_the_boot);
     return unit_run("state_file", &file, 1);
