@@ -118,19 +118,23 @@ class Port:
 
 
 class Seen:
-    """The pids that were ever in a cgroup, as far as a look 50 times a second shows them."""
+    """When which pid was last in a cgroup, as far as a look 50 times a second shows it."""
+
+    SLACK_SECONDS = 5  # the kernel's log has a clock of its own
 
     def __init__(self, cgroup):
-        self._cgroup, self._pids, self._end = cgroup, set(), threading.Event()
+        self._cgroup, self._pids, self._end = cgroup, {}, threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
 
     def _look(self):
         while not self._end.wait(0.02):
-            self._pids.update(self._cgroup.procs())
+            now = time.monotonic()
+            self._pids.update((pid, now) for pid in self._cgroup.procs())
 
-    def __contains__(self, pid):
-        return pid in self._pids
+    def died_in(self, pid, usec):
+        """Was it there until that time of the kernel's log? A pid is had again."""
+        return abs(self._pids.get(pid, 0) - usec / 1e6) < self.SLACK_SECONDS
 
     def stop(self):
         self._end.set()
@@ -390,7 +394,8 @@ DocumentRoot {self.docroot}
         """The kernel's reports of kills in our cgroup since the start. One without a header is
         ours if the process was."""
         return [k for k in self.kmsg.kills()
-                if (k.cgroup.endswith(self.cgroup.name) if k.cgroup else k.pid in self.seen)]
+                if (k.cgroup.endswith(self.cgroup.name) if k.cgroup
+                    else self.seen.died_in(k.pid, k.usec))]
 
     def kill_by(self, path="/oom", **options):
         """Asks for what ends in a kill."""

@@ -71,8 +71,14 @@ def eat(server, path="/oom", **options):
     """A kill, and the kernel's record of it. The kernel may find it has to kill another one
     before the memory of the first is free: told() knows of all."""
     server.spare_worker()
+    with killgate.one():
+        return eat_now(server, path, **options)
+
+
+def eat_now(server, path="/oom", **options):
+    """The same, by a caller that has the gate."""
     before = len(server.kernel_kills())
-    server.kill_by(path, **options)
+    server.get(path, timeout=60, **options)
     server.wait_for(lambda: len(server.kernel_kills()) > before, what="the kernel's record")
     return server.kernel_kills()[before]
 
@@ -81,12 +87,13 @@ def eat_unwatched(server):
     """A kill while there is no watcher: the master, stopped meanwhile, starts the next one only
     then."""
     server.spare_worker()
-    os.kill(server.master_pid, signal.SIGSTOP)
-    try:
-        os.kill(watcher(server), signal.SIGKILL)
-        return eat(server)
-    finally:
-        os.kill(server.master_pid, signal.SIGCONT)
+    with killgate.one():
+        os.kill(server.master_pid, signal.SIGSTOP)
+        try:
+            os.kill(watcher(server), signal.SIGKILL)
+            return eat_now(server)
+        finally:
+            os.kill(server.master_pid, signal.SIGCONT)
 
 
 def status_of(pid):
