@@ -49,7 +49,8 @@ static int post_config(apr_pool_t *conf, apr_pool_t *log, apr_pool_t *temp, serv
 
 static apr_status_t crash(void *unused)
 {
-    abort();
+    raise(SIGSEGV);
+    return APR_SUCCESS;
 }
 
 static void child_init(apr_pool_t *p, server_rec *s)

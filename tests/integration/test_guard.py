@@ -459,8 +459,7 @@ def test_every_role_has_its_score(httpd, installation):
     server.write_conf(CGID.format(root=server.root) + conf
                       + SCORES.format(master=40, worker=310, helper=110))
     server.graceful()
-    server.wait_for(lambda: server.workers() and not set(old) & set(server.workers()),
-                    what="new workers")
+    assert not set(old) & set(server.workers())
     expected = {"master": {40}, "worker": {310}, "rotatelogs": {110}, "cgid": {110},
                 "oomguard": {processes.oom_score_adj(os.getpid())}}
     wait_for_scores(server, expected)

@@ -295,7 +295,7 @@ def shake(server, chance, likely):
     if chance.random() < likely and watchers(server):
         os.kill(watchers(server)[0], signal.SIGKILL)
     if chance.random() < likely:
-        server.graceful()
+        server.graceful(only_new=False)
 
 
 def allow_storm(server):

@@ -89,7 +89,12 @@ class Load:
 
 
 def fds(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    """Those that stay: now and then the master has a look at /proc."""
+    def now():
+        time.sleep(0.05)
+        return set(os.listdir(f"/proc/{pid}/fd"))
+
+    return len(set.intersection(*[now() for _ in range(5)]))
 
 
 def shared(pid):
@@ -127,7 +132,7 @@ def settle(server):
 
 def restart_often(server, count, load):
     for _ in range(count):
-        server.graceful()
+        server.graceful(only_new=False)
     load.pause()
     settle(server)
 
