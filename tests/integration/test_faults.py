@@ -21,6 +21,8 @@ def faulty(httpd_unaudited, installation, mpm):
 @pytest.mark.parametrize("own", [(), ("oom",), ("oom", "oomguard")], ids=["none", "oom", "both"])
 def test_a_crash_at_the_end_of_each_worker(faulty, own):
     server = faulty("crash", own=own)
+    server.wait_for(lambda: len(server.workers()) >= 2, what="two workers")
+    server.graceful()  # one crash may be httpd's own
     assert server.stop() == []
     wrong = server.audit()
     assert [w for w in wrong if "AH0005" in w], wrong
