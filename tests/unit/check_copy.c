@@ -175,6 +175,7 @@ pid_t __wrap_waitpid(pid_t pid, int *status, int flags)
 
 void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t off)
 {
+    ck_assert(fd == -1 && off == 0);
     if (!no_mmap)
         return __real_mmap(at, len, prot, flags, fd, off);
     errno = ENOMEM;
@@ -358,11 +359,16 @@ END_TEST
 
 START_TEST(no_child_without_its_parent)
 {
+    siginfo_t info;
+
     no_prctl = _i == 0;
     orphan = _i == 1;
     add_chunk(4 * KIB);
     start(0);
-    ck_assert_int_eq(await_end(), 0); /* it left */
+    ck_assert_int_eq(waitid(P_PID, (id_t)meal->child, &info, WEXITED | WNOWAIT), 0);
+    ck_assert_int_eq(info.si_code, CLD_EXITED);
+    ck_assert_int_eq(info.si_status, 1);
+    ck_assert_int_eq(await_end(), 0);
     ck_assert_uint_eq(seen->pauses, 0);
     ck_assert_uint_eq(oom_copy_written(meal), 0);
 }
