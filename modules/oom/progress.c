@@ -179,7 +179,6 @@ size_t oom_progress_line(char *buf, size_t size, bool json, const oom_progress_t
 {
     out_t o = { buf, size, 0 };
 
-    buf[0] = '\0';
     if (json)
         put_json(&o, p);
     else

@@ -198,16 +198,21 @@ static void sleep_nsec(uint64_t nsec)
 
 static const oom_clock_t fake_clock = { now_nsec, sleep_nsec };
 
-static void prepare(void)
+static void open_meal(void)
 {
     const char *step;
 
+    ck_assert_int_eq(oom_meal_open(OOM_KIND_FORK, NULL, 1, &meal, &step), 0);
+}
+
+static void prepare(void)
+{
     seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
                 -1, 0);
     ck_assert(seen != MAP_FAILED);
     snapshot = NULL;
     starter = getpid();
-    ck_assert_int_eq(oom_meal_open(OOM_KIND_FORK, NULL, 1, &meal, &step), 0);
+    open_meal();
 }
 
 static void clean_up(void)
@@ -396,15 +401,44 @@ START_TEST(nothing_is_left_of_what_failed)
 }
 END_TEST
 
+START_TEST(it_goes_with_its_meal)
+{
+    pid_t child;
+
+    start(0);
+    await_pause();
+    child = meal->child;
+    oom_meal_close(meal);
+    ck_assert_int_eq(kill(child, 0), -1);
+    ck_assert_int_eq(errno, ESRCH);
+    open_meal();
+}
+END_TEST
+
+/* Children of others are not waited for. */
+START_TEST(without_a_child)
+{
+    pid_t others = __real_fork();
+    siginfo_t info;
+    int sig = 4711;
+
+    ck_assert_int_ge(others, 0);
+    if (others == 0)
+        _exit(0);
+    ck_assert_int_eq(waitid(P_PID, (id_t)others, &info, WEXITED | WNOWAIT), 0);
+    ck_assert(!oom_copy_alive(meal, &sig));
+    ck_assert_int_eq(sig, 0);
+    oom_copy_stop(meal);
+    ck_assert_int_eq(__real_waitpid(others, NULL, 0), others);
+}
+END_TEST
+
 START_TEST(a_stop_is_one)
 {
     char *page;
     pid_t child;
     int sig = 4711;
 
-    oom_copy_stop(meal); /* of nothing */
-    ck_assert(!oom_copy_alive(meal, &sig));
-    ck_assert_int_eq(sig, 0);
     start(0);
     await_pause();
     page = (char *)meal->written_bytes;
@@ -455,6 +489,8 @@ int main(void)
     tcase_add_loop_test(copy, the_child_holds_no_file, 0, 7);
     tcase_add_loop_test(copy, no_child_without_its_parent, 0, 2);
     tcase_add_test(copy, nothing_is_left_of_what_failed);
+    tcase_add_test(copy, it_goes_with_its_meal);
+    tcase_add_test(copy, without_a_child);
     tcase_add_test(copy, a_stop_is_one);
     tcase_add_test(copy, an_end_is_told);
     return unit_run("copy", &copy, 1);

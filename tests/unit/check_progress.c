@@ -87,7 +87,7 @@ START_TEST(other_lines)
     oom_plan_t kept_plan = { .size_bytes = OOM_PLAN_UNLIMITED,
                              .leak = true,
                              .repeat = 1 };
-    char line[OOM_PROGRESS_LINE_MAX], small[40];
+    char line[OOM_PROGRESS_LINE_MAX];
 
     p.plan = &kept_plan;
     p.cgroup_limit_bytes = 128 * MIB;
@@ -97,14 +97,85 @@ START_TEST(other_lines)
     ck_assert_str_eq(line,
                      "done: 1023 B kept until the worker (pid 123) ends, rss unknown, "
                      "cgroup 73.0 MiB of 128.0 MiB, 1.031 s\n");
-    /* A buffer too small cuts, and is not left. */
-    ck_assert_uint_eq(oom_progress_line(small, sizeof small, true, &p), sizeof small - 1);
-    ck_assert_uint_eq(strlen(small), sizeof small - 1);
     p.state = OOM_STATE_PLAN;
     p.allocated_bytes = p.limit_bytes = UINT64_MAX - 1;
     oom_progress_line(line, sizeof line, false, &p);
     ck_assert_ptr_nonnull(strstr(line, "size unlimited, hold 0.000 s"));
     ck_assert_ptr_nonnull(strstr(line, "limit in force 15.9 EiB"));
+}
+END_TEST
+
+/* A buffer too small cuts, wherever it ends, and is not left. */
+START_TEST(a_small_buffer)
+{
+    oom_progress_t p = shown(OOM_STATE_PLAN);
+    char line[OOM_PROGRESS_LINE_MAX], small[OOM_PROGRESS_LINE_MAX];
+    size_t len = oom_progress_line(line, sizeof line, _i == 1, &p);
+
+    for (size_t size = 1; size <= len + 1; size++) {
+        memset(small, 'x', sizeof small);
+        ck_assert_uint_eq(oom_progress_line(small, size, _i == 1, &p), size - 1);
+        ck_assert_mem_eq(small, line, size - 1);
+        ck_assert_int_eq(small[size - 1], '\0');
+        ck_assert_int_eq(small[size], 'x');
+    }
+}
+END_TEST
+
+static const struct {
+    uint64_t bytes;
+    const char *text;
+} sizes[] = {
+    { 0, "0 B" },
+    { 1023, "1023 B" },
+    { 1024, "1.0 KiB" },
+    { 1024 + 512, "1.5 KiB" },
+    { MIB - 1, "1023.9 KiB" },
+    { MIB, "1.0 MiB" },
+    { MIB * 1024 - 1, "1023.9 MiB" },
+    { MIB * 1024, "1.0 GiB" },
+    { MIB * MIB, "1.0 TiB" },
+    { UINT64_MAX - 1, "15.9 EiB" },
+    { UINT64_MAX, "unknown" },
+};
+
+/* With one cycle, none is counted. */
+START_TEST(a_size)
+{
+    oom_progress_t p = shown(OOM_STATE_GROWING);
+    oom_plan_t once = shown_plan;
+    char line[OOM_PROGRESS_LINE_MAX], want[80];
+
+    once.repeat = 1;
+    p.plan = &once;
+    p.allocated_bytes = sizes[_i].bytes;
+    oom_progress_line(line, sizeof line, false, &p);
+    snprintf(want, sizeof want, "allocated %s, rss", sizes[_i].text);
+    ck_assert_msg(strncmp(line, want, strlen(want)) == 0, "%s", line);
+}
+END_TEST
+
+/* A week, and a byte a second. */
+START_TEST(long_times)
+{
+    oom_progress_t p = shown(OOM_STATE_PLAN);
+    oom_plan_t slow = shown_plan;
+    char line[OOM_PROGRESS_LINE_MAX];
+
+    slow.rate_bytes = 1;
+    slow.hold_msec = 604799999;
+    p.plan = &slow;
+    p.elapsed_usec = 604799012345;
+    oom_progress_line(line, sizeof line, false, &p);
+    ck_assert_ptr_nonnull(strstr(line, ", rate 1 B/s, hold 604799.999 s, "));
+    ck_assert_ptr_nonnull(strstr(line, ", 604799.012 s\n"));
+    oom_progress_line(line, sizeof line, true, &p);
+    ck_assert_ptr_nonnull(strstr(line, "\"elapsed_seconds\":604799.012345,"));
+    ck_assert_ptr_nonnull(strstr(line, "\"rate_bytes_per_second\":1,"));
+    ck_assert_ptr_nonnull(strstr(line, "\"hold_seconds\":604799.999,"));
+    slow.rate_bytes = 0;
+    oom_progress_line(line, sizeof line, true, &p);
+    ck_assert_ptr_nonnull(strstr(line, "\"rate_bytes_per_second\":null,"));
 }
 END_TEST
 
@@ -114,5 +185,8 @@ int main(void)
 
     tcase_add_loop_test(line, a_line, 0, sizeof lines / sizeof *lines);
     tcase_add_test(line, other_lines);
+    tcase_add_loop_test(line, a_small_buffer, 0, 2);
+    tcase_add_loop_test(line, a_size, 0, sizeof sizes / sizeof *sizes);
+    tcase_add_test(line, long_times);
     return unit_run("progress", &line, 1);
 }
