@@ -46,15 +46,11 @@ static og_column_t column(og_span_t name)
 static bool begin(og_table_t *t, og_span_t s)
 {
     og_table_init(t);
-    for (;;) {
-        const char *start;
+    for (spaces(&s); s.p < s.end && t->columns < OG_TABLE_COLUMNS_MAX; spaces(&s)) {
+        const char *start = s.p;
 
-        spaces(&s);
-        start = s.p;
         while (s.p < s.end && *s.p != ' ')
             s.p++;
-        if (s.p == start || t->columns == OG_TABLE_COLUMNS_MAX)
-            break;
         t->column[t->columns++] = column((og_span_t){ start, s.p });
     }
     if (t->columns == 0 || s.p < s.end || t->column[t->columns - 1] != OG_COLUMN_NAME)

@@ -122,25 +122,26 @@ START_TEST(begins_anew)
 }
 END_TEST
 
-/* A list of so many columns. */
-static bool feed_columns(int n)
+/* A list of so many columns, and more. */
+static bool feed_columns(int n, const char *more)
 {
     char line[40 * OG_TABLE_COLUMNS_MAX];
     size_t at = (size_t)sprintf(line, "[pid]");
 
     for (int i = 1; i < n; i++)
         at += (size_t)sprintf(line + at, " c%d", i);
-    sprintf(line + at, " name");
+    sprintf(line + at, " name%s", more);
     return feed(line);
 }
 
 START_TEST(has_room_for_columns)
 {
     og_table_init(&table);
-    ck_assert(feed_columns(1));
-    ck_assert(feed_columns(OG_TABLE_COLUMNS_MAX));
+    ck_assert(feed_columns(1, ""));
+    ck_assert(feed_columns(OG_TABLE_COLUMNS_MAX, ""));
     ck_assert_int_eq(table.columns, OG_TABLE_COLUMNS_MAX);
-    ck_assert(!feed_columns(OG_TABLE_COLUMNS_MAX + 1));
+    ck_assert(!feed_columns(OG_TABLE_COLUMNS_MAX + 1, ""));
+    ck_assert(!feed_columns(OG_TABLE_COLUMNS_MAX, " rss"));
     ck_assert_int_eq(table.columns, 0);
     ck_assert(!feed("[pid]"));
     ck_assert(!feed("[pid] name rss"));
