@@ -116,11 +116,12 @@ static const struct {
     { "kern  :warn` : text", OG_CLOCK_NONE, 0, "kern  :warn` : text" },
     { "kern  :warn{ : text", OG_CLOCK_NONE, 0, "kern  :warn{ : text" },
     { "Kern  :warn  : text", OG_CLOCK_NONE, 0, "Kern  :warn  : text" },
-    { "kern  .warn  : text", OG_CLOCK_NONE, 0, "kern  .warn  : text" },
-    { "kern  :warn  . text", OG_CLOCK_NONE, 0, "kern  :warn  . text" },
+    { "kern  xwarn  : text", OG_CLOCK_NONE, 0, "kern  xwarn  : text" },
+    { "kern  :warn  x text", OG_CLOCK_NONE, 0, "kern  :warn  x text" },
     { "kern  :warn  :text.", OG_CLOCK_NONE, 0, "kern  :warn  :text." },
     { "kern a:warn  : text", OG_CLOCK_NONE, 0, NULL },
     /* Times of the day. */
+    { "1 text", OG_CLOCK_NONE, 0, "1 text" },
     { "1 2026-11-26T01:02:03Z web kernel - - - text", OG_CLOCK_WALL, 1795654923000000,
       "text" },
     { "2026-11-26T01:02:03,000001+00:00", OG_CLOCK_WALL, 1795654923000001, "" },
@@ -156,6 +157,7 @@ static const struct {
     { "\\x20\\x7e", OG_CLOCK_NONE, 0, "\\x5cx20\\x5cx7e" },
     { "\\x1\\x0g\\xg0\\x0A\\x0:\\x0`\\x0/\\y00", OG_CLOCK_NONE, 0,
       "\\x5cx1\\x5cx0g\\x5cxg0\\x5cx0A\\x5cx0:\\x5cx0`\\x5cx0/\\x5cy00" },
+    { "\\x0a\\xa0", OG_CLOCK_NONE, 0, "\\x0a\\xa0" },
     { "#000#037#177", OG_CLOCK_NONE, 0, "\\x00\\x1f\\x7f" },
     { "#040#176#201#008#080#-10#1", OG_CLOCK_NONE, 0, "#040#176#201#008#080#-10#1" },
     { "!011#011", OG_CLOCK_NONE, 0, "!011\\x09" },
@@ -238,6 +240,31 @@ START_TEST(unmarked_lines_end_with_the_first_mark)
 }
 END_TEST
 
+/* What only begins like a mark is none. */
+START_TEST(looks_like_a_mark)
+{
+    static const char *const likes[] = {
+        "[Nov26 01:02 text",  "[  +0.1 text",        "[ 1.0 text", "[Thu Nov 26 01:02:03 2026 x",
+        "kern  :warn{ : x", "kern  :warn  x text", "<4 text",    "1 text",
+        "1795654923.5",       "4,1,1;text",
+    };
+
+    for (size_t i = 0; i < sizeof likes / sizeof *likes; i++) {
+        ck_assert_msg(parse(likes[i]), "%s", likes[i]);
+        ck_assert_msg(parse("text"), "%s", likes[i]);
+    }
+}
+END_TEST
+
+/* What others wrote is not escaped. */
+START_TEST(has_the_text_of_others)
+{
+    ck_assert(parse("Nov 26 01:02:03 web sudo: a\tb"));
+    ck_assert_uint_eq(entry.rec.len, 13);
+    ck_assert_int_eq(memcmp(entry.rec.text, "web sudo: a\tb", 13), 0);
+}
+END_TEST
+
 START_TEST(deltas_add_up)
 {
     ck_assert(parse("[Nov26 01:02] x"));
@@ -278,6 +305,8 @@ int main(void)
     tcase_add_loop_test(c, knows_both_times, 0, sizeof times / sizeof *times);
     tcase_add_test(c, knows_utc);
     tcase_add_test(c, unmarked_lines_end_with_the_first_mark);
+    tcase_add_test(c, looks_like_a_mark);
+    tcase_add_test(c, has_the_text_of_others);
     tcase_add_test(c, deltas_add_up);
     tcase_add_test(c, text_is_cut);
     return unit_run("logline", &c, 1);

@@ -151,11 +151,25 @@ START_TEST(has_room_for_columns)
     ck_assert(feed("[1] 2 3 4 5 a"));
     ck_assert_uint_eq(table.tasks, 1);
     ck_assert_int_eq(table.top_len, 0);
+    ck_assert(!feed("[pid] name name name name name name name name name name name name name "
+                    "name name name name name name name name name name name name"));
     ck_assert(feed("[pid] rss name"));
     ck_assert(feed("[1] 0 a"));
     ck_assert_int_eq(table.top_len, 1);
     ck_assert_int_eq(table.top[0].uid, OG_KMSG_UNKNOWN);
     ck_assert_int_eq(table.top[0].total_vm_pages, OG_KMSG_UNKNOWN);
+}
+END_TEST
+
+/* Columns in whatever order are known by their names alone. */
+START_TEST(knows_columns_by_name)
+{
+    og_table_init(&table);
+    ck_assert(feed("[pid] oom_score_adj rss total_vm uid name"));
+    ck_assert(feed("[1] 2 3 4 5 a"));
+    check_task(0, 1, "a", 3, 2);
+    ck_assert_int_eq(table.top[0].total_vm_pages, 4);
+    ck_assert_int_eq(table.top[0].uid, 5);
 }
 END_TEST
 
@@ -214,6 +228,11 @@ START_TEST(knows_the_page)
     ck_assert_int_eq(og_table_page_kib(&table, &kill), 4);
     kill.total_vm_kib = 0;
     ck_assert_int_eq(og_table_page_kib(&table, &kill), 4);
+    /* A list that was before is over. */
+    feed("[pid] uid tgid total_vm rss name");
+    kill.total_vm_kib = 16000;
+    kill.pid = 9;
+    ck_assert_int_eq(og_table_page_kib(&table, &kill), 4);
     feed("[    7] 0 9 1 20 name");
     kill.pid = 7;
     kill.total_vm_kib = 8;
@@ -230,6 +249,7 @@ int main(void)
     tcase_add_test(c, keeps_the_first_of_equals);
     tcase_add_test(c, begins_anew);
     tcase_add_test(c, has_room_for_columns);
+    tcase_add_test(c, knows_columns_by_name);
     tcase_add_test(c, refuses);
     tcase_add_test(c, knows_the_page);
     return unit_run("table", &c, 1);
