@@ -302,7 +302,8 @@ void og_logtime_write(int64_t usec, char buf[OG_LOGTIME_TEXT_MAX])
     buf[0] = '\0';
     if (frac < 0)
         frac += OG_LOGTIME_SEC;
-    if (localtime_r(&sec, &tm) == NULL || tm.tm_year > 9999 - 1900 || tm.tm_year < -1900)
+    if (localtime_r(&sec, &tm) == NULL || tm.tm_year > 9999 - 1900 ||
+        tm.tm_year < 1000 - 1900)
         return;
     strftime(day_text, sizeof day_text, "%Y-%m-%dT%H:%M:%S", &tm);
     strftime(zone_text, sizeof zone_text, "%z", &tm);

@@ -38,8 +38,8 @@ bool og_logtime_seconds(og_span_t *s, int64_t *usec);
  * two, and the other to OG_LOGTIME_NONE. 0 or -EINVAL. */
 int og_logtime_since(const char *text, int64_t *wall_usec, int64_t *boot_usec);
 
-/* Writes RFC 3339 in local time with the microseconds that are there; "" if the year does
- * not fit. */
+/* Writes RFC 3339 in local time with the microseconds that are there; "" if the year does not
+ * have four digits. */
 void og_logtime_write(int64_t usec, char buf[OG_LOGTIME_TEXT_MAX]);
 
 #endif

@@ -106,6 +106,7 @@ static const struct {
     { CTIME, "Thu Nov 26 01:02 2026", OG_LOGTIME_NONE, 21 },
     { CTIME, "Thu Nov 26 01:02:03 x026", OG_LOGTIME_NONE, 24 },
     { CTIME, "", OG_LOGTIME_NONE, 0 },
+    { CTIME, "Nov 26 01:02:03 2026", OG_LOGTIME_NONE, 20 },
     { CTIME, "Thu Nov 26 01:02:03.5 2026", 1795651323500000, 0 },
     { SYSLOG, "Nov 9 01:02:03", 1794182523000000, 0 },
     { SYSLOG, "Nov 1 01:02:03", 1793491323000000, 0 },
@@ -295,6 +296,10 @@ START_TEST(writes)
     og_logtime_write(253402297199999999, text);
     ck_assert_str_eq(text, "9999-12-31T23:59:59.999999+01:00");
     og_logtime_write(253402297200000000, text);
+    ck_assert_str_eq(text, "");
+    og_logtime_write(-30610227600000000, text);
+    ck_assert_str_eq(text, "1000-01-01T00:00:00+01:00");
+    og_logtime_write(-30610227600000001, text);
     ck_assert_str_eq(text, "");
     og_logtime_write(INT64_MAX, text);
     ck_assert_str_eq(text, "");
