@@ -44,10 +44,11 @@ def work(i):
 def read_equivalents(path):
     """{(file, before, after)}"""
     with open(path) as f:
-        text = re.sub(r"^#.*\n", "", f.read(), flags=re.M)
+        text = re.sub(r"^#.*\n|^\s*\n", "", f.read(), flags=re.M)
     known = set()
-    for block in filter(None, re.split(r"\n\s*\n", text.strip())):
-        m = re.fullmatch(r"(\S+\.c): (.+)\n +-> (.*)\n((?: +\S.*\n?)+)", block)
+    # What does not begin with a space begins another one.
+    for block in re.findall(r"^\S.*\n(?:\s.*\n)*", text, re.M):
+        m = re.fullmatch(r"(\S+\.c): (.+)\n +-> (.*)\n(?: +\S.*\n)+", block)
         if not m:
             raise Failure(f"{path}: not FILE: LINE, -> LINE and a reason:\n{block}")
         known.add((m[1], m[2].strip(), m[3].strip()))
