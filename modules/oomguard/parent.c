@@ -190,8 +190,10 @@ int parent_post_config(apr_pool_t *p, apr_pool_t *plog, apr_pool_t *ptemp, serve
 
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG || c->enabled == 0)
         return OK;
-    if (kept->ledger == NULL && !make_ledger(s))
+    if (kept->ledger == NULL && !make_ledger(s)) {
+        helper_text.len = 0; /* no worker is to have this score, and none gets its own */
         return OK;
+    }
     /* The module may have been away for a while. */
     og_ledger_sweep(kept->ledger, parent_now());
     master = getpid();
