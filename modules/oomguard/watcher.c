@@ -197,6 +197,26 @@ static void maintain(int reason, void *data, int status)
         watcher_tick(s);
 }
 
+/* What is counted from now on is to be explained, however late the watcher comes to read it. */
+static void begin_to_count(void)
+{
+    og_ledger_t *ledger = parent_retained()->ledger;
+    static og_seen_t seen; /* large for a stack */
+    og_counters_t counters;
+    og_counts_t counts;
+    og_cgroup_t cg;
+
+    og_ledger_seen(ledger, &seen);
+    if (seen.verdict.have_count || og_cgroup_find("/proc", &cg) != 0 ||
+        og_counters_open(&counters, &cg, "/proc") != 0)
+        return;
+    if (og_counters_read(&counters, &counts) == 0) {
+        og_verdict_baseline(&seen.verdict, counts.oom_kill);
+        og_ledger_set_seen(ledger, &seen);
+    }
+    close(counters.fd);
+}
+
 static void launch(server_rec *s)
 {
     watch_task_t task = { LOG_NONE, -1, watch.buried, watch.master,
@@ -209,6 +229,8 @@ static void launch(server_rec *s)
         open_log(s, &task);
     if (task.log == LOG_NONE && (conf_of(s)->watch & WATCH_COUNTER) == 0)
         return;
+    if ((conf_of(s)->watch & WATCH_COUNTER) != 0)
+        begin_to_count();
     watch.started_usec = parent_now();
     pid = fork();
     if (pid == 0)
