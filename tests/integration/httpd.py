@@ -243,6 +243,10 @@ DocumentRoot {self.docroot}
         self.cgroup = Cgroup(f"mod_oom-test.{os.getpid()}.{Httpd.count}", self.limit_mib)
         self.kmsg = Kmsg()
         self.seen = Seen(self.cgroup)
+        return self.launch()
+
+    def launch(self):
+        """Starts it in what start() has made: once more, where all of it was killed."""
         command = [self.inst.httpd, "-d", self.root, "-f", self.conf_path]
         command += ["-k", "start"] if self.daemon else ["-DFOREGROUND"]
         with open(f"{self.root}/console", "wb") as console:
@@ -260,6 +264,12 @@ DocumentRoot {self.docroot}
         if self._died():
             raise RuntimeError("httpd did not start:\n" + self.logs())
         return self
+
+    def kill(self):
+        """Kills all of it at once: no process of it can say anything any more."""
+        self.cgroup.kill_all()
+        self.proc.wait(30)
+        self.wait_for(lambda: not self.cgroup.procs(), what="the end of all of it")
 
     def _read_pid(self):
         try:

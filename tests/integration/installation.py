@@ -57,21 +57,32 @@ class Installation:
             raise RuntimeError(f"{path} is not built")
         return f"LoadModule {module}_module {path}\n"
 
-    @functools.lru_cache(maxsize=None)
     def load_test_module(self, module):
         """The line that loads a module of the tests, mod_*.c beside this file."""
+        source = f"mod_{module}.c"
+        made = self._made(source, f".libs/mod_{module}.so", self.apxs, "-c", source)
+        return f"LoadModule {module}_module {made}\n"
+
+    def compiled(self, source):
+        """A library that can be preloaded, of a C file beside this one."""
+        name = source.replace(".c", ".so")
+        return self._made(source, name, "cc", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC",
+                          "-shared", "-o", name, source, "-ldl")
+
+    @functools.lru_cache(maxsize=None)
+    def _made(self, source, made, *command):
+        """What the command makes of a file beside this one, below the build; its path."""
         folder = f"{self.build}/tests/integration"
         os.makedirs(folder, exist_ok=True)
-        source, made = f"mod_{module}.c", f"{folder}/.libs/mod_{module}.so"
-        here = os.path.dirname(__file__)
+        here, made = os.path.dirname(__file__), f"{folder}/{made}"
         with open(f"{folder}/lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # other tests may want it at the same time
             if not (os.path.exists(made)
                     and filecmp.cmp(f"{here}/{source}", f"{folder}/{source}", shallow=False)):
                 shutil.copy(f"{here}/{source}", folder)
-                subprocess.run([self.apxs, "-c", source], cwd=folder, check=True,
-                               stdout=subprocess.DEVNULL)
-        return f"LoadModule {module}_module {made}\n"
+                subprocess.run(["rm", "-f", made], check=True)
+                subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        return made
 
 
 def worker_account():
