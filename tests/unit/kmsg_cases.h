@@ -127,6 +127,32 @@ static const case_t templates[] = {
       "Out of memory: Killed process 41 (httpd) total-vm:5kB, thp-rss:9kB, anon-rss:4kB "
       "level:3\n",
       "41 (httpd) global vm=5 anon=4\n" },
+    { "the largest numbers, and the smallest",
+      "Out of memory: Killed process 2147483647 (a) total-vm:9223372036854775807kB, "
+      "anon-rss:0kB, UID:0 pgtables:0kB oom_score_adj:1000\n"
+      "Out of memory: Killed process 1 (a) total-vm:0kB, oom_score_adj:-1000\n",
+      "2147483647 (a) global uid=0 vm=9223372036854775807 anon=0 pt=0 adj=1000\n"
+      "1 (a) global vm=0 adj=-1000\n" },
+    { "scores that are none",
+      "Out of memory: Killed process 41 (a) total-vm:9kB, oom_score_adj:1001\n"
+      "Out of memory: Killed process 42 (a) total-vm:9kB, oom_score_adj:-1001\n"
+      "Out of memory: Killed process 43 (a) total-vm:9kB, UID:-1\n",
+      "41 (a) global vm=9\n42 (a) global vm=9\n43 (a) global vm=9\n" },
+    { "page tables that may be either: as many as the process could have, or one more",
+      "Out of memory: Killed process 41 (a) total-vm:262144kB, pgtables:4096kB\n"
+      "Out of memory: Killed process 42 (a) total-vm:262143kB, pgtables:4096kB\n"
+      "Out of memory: Killed process 43 (a) total-vm:0kB, pgtables:8192kB\n"
+      "Out of memory: Killed process 44 (a) pgtables:8192kB\n"
+      "Out of memory: Killed process 45 (a) total-vm:0kB, pgtables:1kB\n",
+      "41 (a) global vm=262144 pt=4096\n42 (a) global vm=262143 pt=4\n"
+      "43 (a) global vm=0 pt=8\n44 (a) global pt=8192\n45 (a) global vm=0 pt=1\n" },
+    { "keys of all letters, and words that begin with one that is known",
+      "Out of memory: Killed process 41 (a) az-AZ_:1, total-vm:5kB, vmx:3kB, UIDs:4 v:6 "
+      "anon:7kB\n",
+      "41 (a) global vm=5\n" },
+    { "a field that comes twice: the last one",
+      "Out of memory: Killed process 41 (a) vm:5kB, total-vm:6kB, vsz:7kB\n",
+      "41 (a) global vm=7\n" },
     { "a counter that went below zero",
       "Out of memory: Killed process 41 (httpd) total-vm:18446744073709551612kB, "
       "anon-rss:-4kB, file-rss:3kB, oom_score_adj:2000\n",
@@ -134,6 +160,9 @@ static const case_t templates[] = {
     { "OpenVZ, a container",
       "Out of memory in UB 101: OOM killed process 812 (httpd) score 21 vm:5kB, rss:4kB, "
       "swap:3kB\n",
+      "812 (httpd) memcg vm=5\n" },
+    { "OpenVZ, the first container, without a score",
+      "Out of memory in UB 1: OOM killed process 812 (httpd) vm:5kB, rss:4kB\n",
       "812 (httpd) memcg vm=5\n" },
     { "OpenVZ, the host",
       "Out of memory in UB 0: OOM killed process 812 (httpd) score -7 vm:5kB, rss:4kB, "
@@ -174,6 +203,28 @@ static const case_t forgeries[] = {
     { "a field without value", "Killed process 12 (httpd) total-vm 5kB\n", "" },
     { "OpenVZ without a score",
       "Out of memory in UB 1: OOM killed process 1 (a) score x\n", "" },
+    { "OpenVZ without more than a score",
+      "Out of memory in UB 1: OOM killed process 1 (a) score 21\n"
+      "Out of memory in UB 1: OOM killed process 1 (a)\n",
+      "" },
+    { "a score that is not OpenVZ's", "Killed process 12 (httpd) score 9 vm:5kB\n", "" },
+    { "another full stop", "Killed process 12 (httpd)..\n", "" },
+    { "a full stop and more", "Killed process 12 (httpd). vm:5kB\n", "" },
+    { "only an opening bracket", "Killed process 12 (\n", "" },
+    { "only a closing bracket", "Killed process 12 )\n", "" },
+    { "a bracket that sticks", "Killed process 12(httpd)" TAIL "\n", "" },
+    { "UID without a comma behind it", "Killed process 12, UID 48 (httpd)" TAIL "\n", "" },
+    { "UID that is none by one",
+      "Killed process 12, UID 4294967296, (httpd)" TAIL "\n", "" },
+    { "keys that are none by one character",
+      "Killed process 12 (httpd) vm`:5kB\nKilled process 12 (httpd) vm{:5kB\n"
+      "Killed process 12 (httpd) vm@:5kB\nKilled process 12 (httpd) vm[:5kB\n"
+      "Killed process 12 (httpd) vm2:5kB\n",
+      "" },
+    { "a colon that is missing", "Killed process 12 (httpd) vm5kB\n", "" },
+    { "two spaces", "Killed process 12 (httpd)  vm:5kB\n", "" },
+    { "two commas", "Killed process 12 (httpd),, vm:5kB\n", "" },
+    { "a comma at the end", "Killed process 12 (httpd) vm:5kB,\n", "" },
     { "text as tail", "Killed process 12 (httpd) because it could\n", "" },
     { "text after the tail", "Killed process 12 (httpd)" TAIL ", and more\n", "" },
     { "a number cut off", "Killed process 12 (httpd) total-vm:5kB, anon-rss:\n", "" },
