@@ -143,13 +143,21 @@ static const case_t templates[] = {
       "Out of memory: Killed process 42 (a) total-vm:262143kB, pgtables:4096kB\n"
       "Out of memory: Killed process 43 (a) total-vm:0kB, pgtables:8192kB\n"
       "Out of memory: Killed process 44 (a) pgtables:8192kB\n"
-      "Out of memory: Killed process 45 (a) total-vm:0kB, pgtables:1kB\n",
+      "Out of memory: Killed process 45 (a) total-vm:0kB, pgtables:1kB\n"
+      "Out of memory: Killed process 46 (a) total-vm:0kB, pgtables:4194304kB\n",
       "41 (a) global vm=262144 pt=4096\n42 (a) global vm=262143 pt=4\n"
-      "43 (a) global vm=0 pt=8\n44 (a) global pt=8192\n45 (a) global vm=0 pt=1\n" },
+      "43 (a) global vm=0 pt=8\n44 (a) global pt=8192\n45 (a) global vm=0 pt=1\n"
+      "46 (a) global vm=0 pt=4096\n" },
     { "keys of all letters, and words that begin with one that is known",
       "Out of memory: Killed process 41 (a) az-AZ_:1, total-vm:5kB, vmx:3kB, UIDs:4 v:6 "
       "anon:7kB\n",
       "41 (a) global vm=5\n" },
+    { "each field may be 0",
+      "Killed process 41 (a) vsz:0kB, anon-rss:0kB, file-rss:0kB, shmem-rss:0kB, UID:0 "
+      "pgtables:0kB oom_score_adj:0\n"
+      "Killed process 42 (a) vm:0kB\n",
+      "41 (a) unknown uid=0 vm=0 anon=0 file=0 shmem=0 pt=0 adj=0\n"
+      "42 (a) unknown vm=0\n" },
     { "a field that comes twice: the last one",
       "Out of memory: Killed process 41 (a) vm:5kB, total-vm:6kB, vsz:7kB\n",
       "41 (a) global vm=7\n" },
