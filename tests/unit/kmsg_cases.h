@@ -312,6 +312,14 @@ static const case_t names[] = {
       "Task in /a killed as a result of limit of /b\n"
       "Killed process 12 (a)" TAIL "\n",
       "12 (a) unknown vm=5 anon=4 file=3 shmem=2\n" },
+    { "paths that are none, in a root and out of it",
+      "Task in web killed as a result of limit of /\n"
+      "Task in a/b killed as a result of limit of a\n"
+      "Task in  killed as a result of limit of /\n"
+      "Task in /a killed as a result of limit of \n"
+      "Killed process 12 (a)" TAIL "\n" OOM
+      "oom_memcg=/,task_memcg=web,task=a,pid=13,uid=48\n" KILL("13 (a)"),
+      "12 (a) unknown vm=5 anon=4 file=3 shmem=2\n13 (a)" FIELDS "\n" },
     { "in several parts",
       HEAD OOM CG "\n@part b\n@part ,task=a,pid=12,uid=48\n" KILL("12 (a)"),
       "12 (a)" FIELDS " by=httpd limit-of=/web in=/web/ab\n" },
@@ -322,6 +330,32 @@ static const case_t names[] = {
     { "a limit that is not set",
       HEAD "memory: usage 9kB, limit 9007199254740988kB, failcnt 0\n" KILL("12 (a)"),
       "12 (a)" FIELDS " by=httpd usage=9\n" },
+    { "a limit that is just not set, and one that is just set",
+      HEAD "memory: usage 0kB, limit 9007199254740927kB, failcnt 0\n" KILL("12 (a)")
+      HEAD "memory: usage 0kB, limit 9007199254740926kB, failcnt 0\n" KILL("13 (a)")
+      HEAD "memory: usage -1kB, limit 0kB, failcnt 0\n" KILL("14 (a)")
+      HEAD "memory: usage 1kB, limit -1kB, failcnt 0\n" KILL("15 (a)"),
+      "12 (a)" FIELDS " by=httpd usage=0\n"
+      "13 (a)" FIELDS " by=httpd usage=0 limit=9007199254740926\n"
+      "14 (a)" FIELDS " by=httpd limit=0\n"
+      "15 (a)" FIELDS " by=httpd usage=1\n" },
+    { "numbers that stick",
+      HEAD OOM CG ",task=a,pid=12x,uid=48\n" KILL("12 (a)")
+      HEAD OOM CG ",task=a,pid=12,uid=48x\n" KILL("12 (a)"),
+      "12 (a)" FIELDS " by=httpd\n12 (a)" FIELDS " by=httpd\n" },
+    { "a constraint, and no more",
+      "oom-kill:constraint=CONSTRAINT_CPUSET,nodemask=(nul\n"
+      "Out of memory: Killed process 12 (a)" TAIL "\n",
+      "12 (a) cpuset vm=5 anon=4 file=3 shmem=2\n" },
+    { "two steps, of a task without a name",
+      "Out of memory: Kill process 12 () score 1 or sacrifice child\n"
+      "Killed process 12 ()" TAIL "\n",
+      "12 () global vm=5 anon=4 file=3 shmem=2\n" },
+    { "two steps, the first of them not whole",
+      "Out of memory (oom_kill_allocating_task): Kill process 12 (a score 1\n"
+      "Out of memory: Kill process 12 (sixteen-bytes-xx) score 1\n"
+      "Killed process 12 (a)" TAIL "\n",
+      "12 (a) unknown vm=5 anon=4 file=3 shmem=2\n" },
     { "header lines that are not whole",
       HEAD
       "memory: usage 9kB, limit 8kB\nmemory: usage 9kB, limit 8kB, failcnt 0x\n"
@@ -363,6 +397,15 @@ static const case_t episodes[] = {
     { "a gap", HEAD OOM12 "@gap\n" KILL("12 (a)"), BARE("12 (a)") },
     { "somebody who was exiting", HEAD OOM12 EXITING("12 (a)") KILL("13 (b)"),
       BARE("13 (b)") },
+    { "somebody who was exiting, and asked",
+      HEAD "Out of memory (oom_kill_allocating_task): OOM victim 12 (a) is already exiting. "
+           "Skip killing the task\n" KILL("13 (b)"),
+      BARE("13 (b)") },
+    { "somebody who is not exiting",
+      HEAD OOM12 "Memory cgroup out of memory: OOM victim 12 (a) is already gone\n"
+                 "Memory cgroup out of memory: 12 (a) is already exiting. Skip killing the "
+                 "task\n" KILL("12 (a)"),
+      FULL12 },
     { "nobody to kill",
       HEAD "Out of memory and no killable processes...\n" KILL("13 (b)"),
       BARE("13 (b)") },
@@ -383,6 +426,7 @@ static const case_t episodes[] = {
       "12 (a)" FIELDS " by=httpd asker=77\n" },
     { "no thread that asked", "CPU: 1 PID: 77 Comm: a\n" HEAD "CPU: x PID: 77 Comm: a\n"
       "CPU: 1 PID: 0 Comm: a\n" "WCPU: 1 PID: 7 Comm: a\n" "CPU: 1 UID: PID: 7 Comm: a\n"
+      "CPU: 1 PID: 77 Name: a\n"
       KILL("12 (a)"), "12 (a)" FIELDS " by=httpd\n" },
     { "a burst without headers", HEAD OOM12 KILL("12 (a)") KILL("13 (a)") KILL("14 (a)"),
       FULL12 BARE("13 (a)") BARE("14 (a)") },
