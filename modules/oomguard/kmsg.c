@@ -48,9 +48,9 @@ void og_kmsg_init(og_kmsg_t *k)
     og_line_clear(&k->ctx);
 }
 
+/* What is known of victims stays: neither a gap nor time is a reason to report one twice. */
 void og_kmsg_gap(og_kmsg_t *k)
 {
-    /* What is known of victims stays: a gap is no reason to report one twice. */
     k->phase = OG_KMSG_IDLE;
     k->line_len = 0;
 }
@@ -73,7 +73,7 @@ static void expire(og_kmsg_t *k, uint64_t now)
     if (k->phase != OG_KMSG_IDLE &&
         passed(k->usec, now,
                k->phase == OG_KMSG_OPEN ? OG_KMSG_EPISODE_USEC : OG_KMSG_GROUP_USEC))
-        k->phase = OG_KMSG_IDLE;
+        og_kmsg_gap(k);
     if (passed(k->kill_usec, now, OG_KMSG_GROUP_USEC))
         k->first_pid = k->last_pid = 0;
 }

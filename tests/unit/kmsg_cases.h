@@ -395,6 +395,8 @@ static const case_t episodes[] = {
     { "a slow console", HEAD "@15s\n[ 12 ] 48 12 1 1 a\n@15s\n" OOM12 KILL("12 (a)"),
       FULL12 },
     { "a gap", HEAD OOM12 "@gap\n" KILL("12 (a)"), BARE("12 (a)") },
+    { "a group long after a header", HEAD OOM12 "@21s\n" GROUP("/x") KILL("13 (b)"),
+      "13 (b)" FIELDS " in=/x group\n" },
     { "somebody who was exiting", HEAD OOM12 EXITING("12 (a)") KILL("13 (b)"),
       BARE("13 (b)") },
     { "somebody who was exiting, and asked",
