@@ -159,6 +159,71 @@ START_TEST(headers_belong_to_their_kill)
 }
 END_TEST
 
+/* A record of that time, whatever its number. */
+static void at(uint64_t usec, const char *line)
+{
+    static uint64_t seq = 1000;
+    char raw[OG_KMSG_RECORD_MAX];
+
+    take(raw, (size_t)snprintf(raw, sizeof raw, "4,%" PRIu64 ",%" PRIu64 ",-;%s", ++seq, usec,
+                               line));
+}
+
+static void said_is(const char *kills)
+{
+    ck_assert_str_eq(said, kills);
+    start();
+}
+
+#define LATER(usec) (1000 + (usec))
+
+/* What a time allows, a microsecond more does not. */
+START_TEST(time_ends_what_is_open)
+{
+    start();
+    at(LATER(0), HEAD);
+    at(LATER(OG_KMSG_EPISODE_USEC), KILL("12 (a)"));
+    said_is("12 (a)" FIELDS " by=httpd\n");
+    at(LATER(0), HEAD);
+    at(LATER(OG_KMSG_EPISODE_USEC + 1), KILL("12 (a)"));
+    said_is(BARE("12 (a)"));
+    /* A group goes on for as long as one follows the other, the second line of one included. */
+    at(LATER(0), KILL("12 (a)"));
+    at(LATER(OG_KMSG_GROUP_USEC), GROUP("/x"));
+    at(LATER(OG_KMSG_GROUP_USEC), KILL("13 (b)"));
+    at(LATER(2 * OG_KMSG_GROUP_USEC), KILL("12 (a)"));
+    at(LATER(3 * OG_KMSG_GROUP_USEC), KILL("14 (c)"));
+    at(LATER(4 * OG_KMSG_GROUP_USEC + 1), KILL("15 (d)"));
+    said_is(BARE("12 (a)") "13 (b)" FIELDS " in=/x group\n14 (c)" FIELDS " in=/x group\n"
+            BARE("15 (d)"));
+    /* That it is the second line of one is known for as long. */
+    at(LATER(0), KILL("12 (a)"));
+    at(LATER(OG_KMSG_GROUP_USEC), KILL("12 (a)"));
+    said_is(BARE("12 (a)"));
+    at(LATER(0), KILL("12 (a)"));
+    at(LATER(OG_KMSG_GROUP_USEC + 1), KILL("12 (a)"));
+    said_is(BARE("12 (a)") BARE("12 (a)"));
+    /* A step back is no time. */
+    at(LATER(1000), HEAD);
+    at(LATER(0), KILL("12 (a)"));
+    said_is("12 (a)" FIELDS " by=httpd\n");
+}
+END_TEST
+
+START_TEST(begins_with_nothing)
+{
+    memset(&reader, '#', sizeof reader);
+    og_kmsg_init(&reader);
+    ck_assert_int_eq(reader.phase, OG_KMSG_IDLE);
+    ck_assert_uint_eq(reader.first_seq + reader.usec + reader.line_seq + reader.kill_usec, 0);
+    ck_assert_uint_eq(reader.line_len, 0);
+    ck_assert_int_eq(reader.first_pid, 0);
+    ck_assert_int_eq(reader.last_pid, 0);
+    say_kill(&reader.ctx);
+    ck_assert_str_eq(said, "0 () unknown\n");
+}
+END_TEST
+
 /* --- Handing over ------------------------------------------------------------------- */
 
 static uint64_t resumed(const char *log, uint64_t next)
@@ -396,10 +461,15 @@ START_TEST(a_record_is_taken_apart)
     ck_assert(rec.fragment);
     ck_assert_uint_eq(rec.len, strlen("NET: Registered; protocol 10"));
     ck_assert_mem_eq(rec.text, "NET: Registered; protocol 10", rec.len);
-    ck_assert_int_eq(og_kmsg_parse("0,18446744073709551615,0,-;", 27, &rec), 0);
+    ck_assert_int_eq(og_kmsg_parse("4294967295,18446744073709551615,0,-c;", 37, &rec), 0);
+    ck_assert_uint_eq(rec.facility, UINT32_MAX >> 3);
+    ck_assert_uint_eq(rec.level, 7);
     ck_assert_uint_eq(rec.seq, UINT64_MAX);
     ck_assert_uint_eq(rec.len, 0);
     ck_assert(!rec.fragment);
+    ck_assert_int_eq(og_kmsg_parse("6,1,2,+;x", 9, &rec), 0);
+    ck_assert(rec.fragment);
+    ck_assert_uint_eq(rec.len, 1);
 }
 END_TEST
 
@@ -416,6 +486,9 @@ START_TEST(what_is_no_record_is_refused)
         "6,1,2,-",
         "6,1,2,;x",
         "6,1,2;x",
+        "6,1,2-;x",
+        "6,1;2,-;x",
+        "6,1,2,-,x",
         ",1,2,-;x",
         "-6,1,2,-;x",
         " 6,1,2,-;x",
@@ -485,6 +558,30 @@ START_TEST(a_header_too_long_is_left_out)
 }
 END_TEST
 
+/* There is room for 2560 bytes, in one record or in two. What is half there names no kind of
+ * kill either. */
+START_TEST(a_header_just_fits)
+{
+    static const char head[] = "oom-kill:constraint=CONSTRAINT_CPUSET,nodemask=(null),cpuset=";
+    static const char tail[] = ",mems_allowed=0,global_oom,task_memcg=/g,task=a,pid=12,uid=48";
+    char log[8192], *p;
+
+    for (int len = 2560; len <= 2561; len++)
+        for (int parts = 1; parts <= 2; parts++) {
+            p = log + sprintf(log, "%s", head);
+            memset(p, '/', (size_t)len - strlen(head) - strlen(tail));
+            p += (size_t)len - strlen(head) - strlen(tail);
+            p += sprintf(p, "%s%s\n", parts == 2 ? "\n@part " : "", tail);
+            strcpy(p, "Out of memory: Killed process 12 (a)" TAIL "\n");
+            start();
+            feed(log);
+            ck_assert_str_eq(said, len == 2560
+                                       ? "12 (a) cpuset vm=5 anon=4 file=3 shmem=2 in=/g\n"
+                                       : "12 (a) global vm=5 anon=4 file=3 shmem=2\n");
+        }
+}
+END_TEST
+
 /* Only the line that names it counts; "Out of memory" may be said of a cpuset's nodes, too. */
 START_TEST(the_constraint_is_what_was_logged)
 {
@@ -531,7 +628,10 @@ int main(void)
     tcase_add_test(lines, raw_bytes_are_escaped_again);
     tcase_add_test(lines, a_path_too_long_is_left_out);
     tcase_add_test(lines, a_header_too_long_is_left_out);
+    tcase_add_test(lines, a_header_just_fits);
+    tcase_add_test(state, begins_with_nothing);
     tcase_add_test(state, headers_belong_to_their_kill);
+    tcase_add_test(state, time_ends_what_is_open);
     tcase_add_test(state, the_constraint_is_what_was_logged);
     tcase_add_test(state, resume_is_at_the_start_of_what_is_open);
     tcase_add_test(state, a_successor_loses_and_doubles_nothing);
