@@ -29,6 +29,7 @@ START_TEST(names_nobody_or_the_only_one)
     setup(0);
     ck_assert_int_eq(blamed(), -1);
     setup(1);
+    why = OG_BLAME_LONGEST;
     ck_assert_int_eq(blamed(), 0);
     ck_assert_int_eq(why, OG_BLAME_ALONE);
 }

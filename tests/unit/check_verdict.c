@@ -21,19 +21,16 @@ static void all_witnesses(void)
     og_verdict_baseline(&v, 7);
 }
 
-static void die(pid_t pid, og_end_t how)
-{
-    og_death_t d = { .pid = pid, .how = how, .started_usec = T - 50 * SEC, .ended_usec = T };
-
-    og_verdict_death(&v, &d);
-}
-
-/* One that ended at another time. */
 static void die_at(pid_t pid, og_end_t how, uint64_t usec)
 {
     og_death_t d = { .pid = pid, .how = how, .started_usec = T - 50 * SEC, .ended_usec = usec };
 
     ck_assert(og_verdict_death(&v, &d));
+}
+
+static void die(pid_t pid, og_end_t how)
+{
+    die_at(pid, how, T);
 }
 
 static void told(pid_t pid, og_where_t where)
@@ -386,6 +383,7 @@ START_TEST(told_once_to_the_microsecond)
     ck_assert_uint_eq(seq, 1000);
     ck_assert(!og_verdict_was_told(&v, 5, T + SEC + 1, &seq));
     ck_assert(!og_verdict_was_told(&v, 6, T, &seq));
+    ck_assert(!og_verdict_was_told(&v, 1, 0, &seq)); /* so many were told, by chance */
     /* And whoever was told is not found dead as well: nor are those before and behind it lost. */
     die(4, OG_END_VANISHED);
     die(5, OG_END_VANISHED);
@@ -479,6 +477,7 @@ START_TEST(waits_for_the_master_so_long)
     ck_assert_uint_eq(f.kills, 1);
     og_verdict_count(&v, 9, T + 3 * SEC);
     og_verdict_count(&v, 10, T + 4 * SEC);
+    og_verdict_count(&v, 10, T + 5 * SEC); /* says nothing new */
     ck_assert_uint_eq(og_verdict_due(&v), T + 4 * SEC + OG_VERDICT_BURIAL_USEC);
     nothing(T + 4 * SEC + OG_VERDICT_BURIAL_USEC - 1);
     finds(T + 4 * SEC + OG_VERDICT_BURIAL_USEC, OG_FINDING_UNATTRIBUTED);
@@ -532,12 +531,12 @@ START_TEST(waits_for_the_earliest_death)
     og_verdict_witnesses(&v, true, false);
     die_at(5, OG_END_VANISHED, T + SEC);
     die_at(6, OG_END_VANISHED, T);
-    die_at(7, OG_END_VANISHED, T + SEC);
+    die_at(7, OG_END_VANISHED, T + OG_VERDICT_SETTLE_USEC / 2);
     ck_assert_uint_eq(og_verdict_due(&v), T + OG_VERDICT_SETTLE_USEC);
     finds(T + OG_VERDICT_SETTLE_USEC, OG_FINDING_KILLED);
     ck_assert_int_eq(f.death.pid, 6);
     nothing(T + OG_VERDICT_SETTLE_USEC);
-    ck_assert_uint_eq(og_verdict_due(&v), T + SEC + OG_VERDICT_SETTLE_USEC);
+    ck_assert_uint_eq(og_verdict_due(&v), T + OG_VERDICT_SETTLE_USEC / 2 * 3);
     og_verdict_gap(&v, 1, T - OG_VERDICT_BURIAL_USEC);
     ck_assert_uint_eq(og_verdict_due(&v), T);
     finds(T, OG_FINDING_GAP);
