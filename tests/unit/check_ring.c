@@ -264,15 +264,29 @@ END_TEST
 
 /* --- The call ----------------------------------------------------------------------- */
 
-static int resident_pages(const og_ring_t *r)
+static int resident_pages(char *mem, size_t bytes)
 {
     static unsigned char map[1024 * 1024 / 4096];
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), n = (r->size + page - 1) / page;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), n = (bytes + page - 1) / page;
     int there = 0;
 
-    ck_assert_int_eq(mincore(r->text, r->size, map), 0);
+    ck_assert_int_eq(mincore(mem, bytes, map), 0);
     for (size_t i = 0; i < n; i++)
         there += map[i] & 1;
+    return there;
+}
+
+/* How many there are where all are asked for: all of them, but with an emulator that does not
+ * know how to ask. */
+static int populated_pages(size_t bytes)
+{
+    char *mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    int there;
+
+    ck_assert(mem != MAP_FAILED);
+    there = resident_pages(mem, bytes);
+    munmap(mem, bytes);
     return there;
 }
 
@@ -291,13 +305,12 @@ START_TEST(opening_takes_all_that_is_wanted)
         { 512 * 1024 + 1, 1024 * 1024 },
         { INT32_MAX, 1024 * 1024 },
     };
-    long page = sysconf(_SC_PAGESIZE);
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         memset(&ring, '#', sizeof ring);
         start(cases[i].buffer);
         ck_assert_uint_eq(ring.size, cases[i].size);
-        ck_assert_int_eq(resident_pages(&ring), ((long)ring.size + page - 1) / page);
+        ck_assert_int_eq(resident_pages(ring.text, ring.size), populated_pages(ring.size));
         ring.text[ring.size - 1] = 'x';
         gives_no_more();
         ck_assert_int_eq(munmap(ring.text, ring.size), 0);
