@@ -32,7 +32,7 @@ START_TEST(parses)
 END_TEST
 
 /* A process that has what the test says. */
-static char root[] = "/tmp/check_account.XXXXXX";
+static char root[] = "check_account.XXXXXX";
 static og_account_t account;
 static uint64_t small;
 
@@ -68,7 +68,7 @@ static void has(int pages)
 
 static void setup(const char *thp)
 {
-    strcpy(root, "/tmp/check_account.XXXXXX");
+    strcpy(root, "check_account.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(root));
     folder("self");
     folder("kernel");

@@ -135,7 +135,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 static void make_top(void)
 {
-    strcpy(top, "/tmp/check_cgroup.XXXXXX");
+    strcpy(top, "check_cgroup.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(top));
 }
 

@@ -93,7 +93,7 @@ static const char *path_of(const char *name)
 
 static void make_top(void)
 {
-    strcpy(top, "/tmp/check_counters.XXXXXX");
+    strcpy(top, "check_counters.XXXXXX");
     ck_assert(mkdtemp(top) != NULL);
     memset(&cgroup, 0, sizeof cgroup);
     cgroup.version = 2;

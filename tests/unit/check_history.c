@@ -61,7 +61,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 
 static void setup(void)
 {
-    strcpy(dir, "/tmp/check_history.XXXXXX");
+    strcpy(dir, "check_history.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/history", dir);
     snprintf(other, sizeof other, "%s/other", dir);

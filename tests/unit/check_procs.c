@@ -267,7 +267,7 @@ static char proc[64];
 
 static void make_proc(void)
 {
-    strcpy(proc, "/tmp/check_procs.XXXXXX");
+    strcpy(proc, "check_procs.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(proc));
 }
 

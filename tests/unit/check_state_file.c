@@ -14,7 +14,7 @@ static char dir[64], path[320], other[128];
 
 static void setup(void)
 {
-    strcpy(dir, "/tmp/check_state.XXXXXX");
+    strcpy(dir, "check_state.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/state", dir);
     snprintf(other, sizeof other, "%s/other", dir);
