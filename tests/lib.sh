@@ -71,6 +71,10 @@ packages_of () {
         echo "$(packages_of demo rpm)" check-devel systemd-devel python3 python3-pytest \
             python3-pytest-xdist valgrind \
             procps-ng xz libasan libubsan ShellCheck mandoc nghttp2 mod_http2 ;;
+    fuzz-deb)
+        echo clang libclang-rt-dev libc6-dev libjansson-dev pkg-config ;;
+    fuzz-rpm)
+        echo clang compiler-rt jansson-devel pkgconf-pkg-config ;;
     fresh-deb)
         echo mmdebstrap ;;
     vm-deb)
@@ -265,6 +269,26 @@ build () (
     fi
     make -s -C "$BUILD/$name" -j "$(nproc)"
 )
+
+# Makes BUILT, the modules that are to be run: those of tests/run, if it calls; or some that no
+# warning of a newer compiler stops.
+build_modules () {
+    if [ "${COPIED-}" = "$TOP" ]; then
+        BUILT=$BUILD/werror
+        build werror --enable-werror
+    else
+        BUILT=$BUILD/plain
+        build plain
+    fi
+}
+
+# A Python that has pytest: not every one in PATH sees what the distribution installs.
+find_pytest () {
+    for PYTHON in /usr/bin/python3 python3; do
+        "$PYTHON" -c 'import pytest' 2>/dev/null && return 0
+    done
+    return 1
+}
 
 # --- httpd, as apxs knows it.
 
