@@ -89,7 +89,8 @@ static void close_window(void)
                      parent_now(), pages >= 0 ? pages : seeing.pages, 0);
 }
 
-/* To look at all of them takes its time. */
+/* A window of the backends that is full ends when it has lasted this long: to look at them all
+ * takes its time. In a burst it ends before, when it has requests enough for that. */
 #define BACKENDS_USEC 50000
 
 /* Others worked for a request of that route. */
@@ -102,7 +103,7 @@ static void see_backends(og_backend_kind_t kind, unsigned route, uint64_t usec)
 
     og_backends_want(backends, kind);
     if (!og_backends_any(backends) || !og_windows_see(all, route, usec) ||
-        !og_windows_shut(all, parent_now(), BACKENDS_USEC))
+        !og_windows_shut(all, parent_now(), BACKENDS_USEC, og_backends_worth(backends)))
         return;
     pages = og_backends_now(backends, "/proc", &who);
     og_windows_close(all, og_ledger_windows(ledger), routes,
@@ -111,7 +112,7 @@ static void see_backends(og_backend_kind_t kind, unsigned route, uint64_t usec)
 
 static apr_status_t leave(void *unused)
 {
-    if (account.statm >= 0 && og_windows_shut(&seeing, parent_now(), 0))
+    if (account.statm >= 0 && og_windows_shut(&seeing, parent_now(), 0, 0))
         close_window();
     og_forked_mark(og_ledger_forked(ledger), getpid(), OG_FORKED_LEFT);
     return APR_SUCCESS;
@@ -139,7 +140,7 @@ static int64_t settle(thread_t *self, uint64_t *count)
     og_routes_ended(self->route, faults);
     at = (unsigned)(self->route - routes->routes);
     if (account.statm >= 0 && og_windows_see(&seeing, at, self->usec) &&
-        og_windows_shut(&seeing, parent_now(), 0))
+        og_windows_shut(&seeing, parent_now(), 0, 0))
         close_window();
     if (self->kind != OG_BACKEND_NONE)
         see_backends(self->kind, at, self->usec);

@@ -31,11 +31,12 @@ bool og_windows_see(og_seeing_t *s, unsigned at, uint64_t usec)
     return requests >= OG_WINDOW_REQUESTS || usec > PEEK(&s->usec) + OG_WINDOW_USEC;
 }
 
-bool og_windows_shut(og_seeing_t *s, uint64_t usec, uint64_t least_usec)
+bool og_windows_shut(og_seeing_t *s, uint64_t usec, uint64_t least_usec, uint32_t requests)
 {
     uint64_t since = PEEK(&s->shut);
+    uint32_t has = PEEK(&s->requests);
 
-    return PEEK(&s->requests) > 0 && usec >= PEEK(&s->usec) + least_usec &&
+    return has > 0 && (has >= requests || usec >= PEEK(&s->usec) + least_usec) &&
            (since == 0 || usec > since + STALE_USEC) &&
            __atomic_compare_exchange_n(&s->shut, &since, usec, false, __ATOMIC_ACQUIRE,
                                        __ATOMIC_RELAXED);

@@ -68,9 +68,9 @@ void og_windows_begin(og_seeing_t *s, unsigned threads);
  * full: it may be shut. Any number of threads at a time. */
 bool og_windows_see(og_seeing_t *s, unsigned at, uint64_t usec);
 
-/* True for one caller, if there is anything in the window, and it has lasted for so long: who
- * shuts it is to call og_windows_close. usec is now. */
-bool og_windows_shut(og_seeing_t *s, uint64_t usec, uint64_t least_usec);
+/* True for one caller, if there is anything in the window, and it has lasted for so long or has
+ * so many requests: that caller is to call og_windows_close. usec is now. */
+bool og_windows_shut(og_seeing_t *s, uint64_t usec, uint64_t least_usec, uint32_t requests);
 
 /* Ends the window: there are so many pages now. who is a number of those that have them, as of
  * backends that come and go: the first window with others is left out. */

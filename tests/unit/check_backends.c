@@ -99,8 +99,11 @@ START_TEST(has_room_for_so_many)
 {
     og_procs_stat_t st = { .pid = 1000, .start_usec = 1, .resident_pages = 5, .comm = "x" };
 
-    for (int i = 0; i < OG_BACKENDS; i++, st.pid++)
+    ck_assert_uint_eq(og_backends_worth(&table), 0);
+    for (unsigned i = 0; i < OG_BACKENDS; i++, st.pid++) {
         ck_assert(og_backends_add(&table, &st, OG_BACKEND_FORKED));
+        ck_assert_uint_eq(og_backends_worth(&table), 4 * (i + 1));
+    }
     ck_assert(!og_backends_add(&table, &st, OG_BACKEND_FORKED));
     st.resident_pages = -1; /* one that nothing is known of is none */
     ck_assert(og_backends_add(&table, &st, OG_BACKEND_FORKED));

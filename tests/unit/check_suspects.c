@@ -22,7 +22,7 @@ static uint32_t random_number(uint32_t below)
 /* A request has ended, and this one has so many pages. */
 static void ended_in(int pid, og_seeing_t *s, unsigned at, int64_t pages)
 {
-    if (og_windows_see(s, at, 1) && og_windows_shut(s, 1, 0))
+    if (og_windows_see(s, at, 1) && og_windows_shut(s, 1, 0, 0))
         og_windows_close(s, &windows, &routes, pid, 1, pages, 0);
 }
 

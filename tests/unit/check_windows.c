@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define SEC 1000000ULL
+#define NEVER UINT32_MAX /* so many requests end no window */
 
 static og_window_t window;
 
@@ -18,7 +19,7 @@ START_TEST(ends_by_its_requests)
     og_windows_begin(&s, 1);
     for (int i = 1; i <= 2 * OG_WINDOW_REQUESTS; i++) {
         ck_assert_int_eq(og_windows_see(&s, i % 4 == 0 ? a : b, SEC), i % OG_WINDOW_REQUESTS == 0);
-        if (i % OG_WINDOW_REQUESTS == 0 && og_windows_shut(&s, SEC, 0))
+        if (i % OG_WINDOW_REQUESTS == 0 && og_windows_shut(&s, SEC, 0, NEVER))
             og_windows_close(&s, &windows, &routes, 7, SEC, 10 * i, 0);
         ck_assert(!og_windows_copy(&windows, 0, &window) || i == 2 * OG_WINDOW_REQUESTS);
     }
@@ -43,22 +44,46 @@ START_TEST(ends_by_its_time)
     unsigned a = place("/a");
 
     og_windows_begin(&s, 1);
-    ck_assert(!og_windows_shut(&s, 5 * SEC, 0));
+    ck_assert(!og_windows_shut(&s, 5 * SEC, 0, NEVER));
     ck_assert(!og_windows_see(&s, a, 5 * SEC));
     ck_assert(!og_windows_see(&s, a, 5 * SEC + OG_WINDOW_USEC));
     ck_assert(og_windows_see(&s, a, 6 * SEC + OG_WINDOW_USEC));
-    ck_assert(!og_windows_shut(&s, 16 * SEC, 12 * SEC)); /* it has to last longer */
-    ck_assert(og_windows_shut(&s, 16 * SEC, 11 * SEC));
+    ck_assert(!og_windows_shut(&s, 16 * SEC, 12 * SEC, NEVER)); /* it has to last longer */
+    ck_assert(og_windows_shut(&s, 16 * SEC, 11 * SEC, NEVER));
     og_windows_close(&s, &windows, &routes, 7, 16 * SEC, 100, 0);
     ck_assert_uint_eq(windows.next, 0); /* the first one is the warm-up */
     ck_assert(!og_windows_see(&s, a, 17 * SEC));
-    ck_assert(og_windows_shut(&s, 18 * SEC, 0));
+    ck_assert(og_windows_shut(&s, 18 * SEC, 0, NEVER));
     og_windows_close(&s, &windows, &routes, 7, 18 * SEC, 130, 0);
     ck_assert_uint_eq(windows.next, 1);
     ck_assert(og_windows_copy(&windows, 0, &window));
     ck_assert_int_eq(window.pid, 7);
     ck_assert_int_eq(window.grown, 30);
     ck_assert_uint_eq(window.routes[0].requests, 1);
+}
+END_TEST
+
+/* 5,000 requests in 0.7 s, where a look takes long: a window has to last for 50 ms, or to have so
+ * many requests that the look is worth it, and is full in any case. */
+START_TEST(ends_in_a_burst)
+{
+    static const struct {
+        uint32_t worth, windows;
+    } bursts[] = { { NEVER, 13 }, { 0, 78 }, { OG_WINDOW_REQUESTS, 78 }, { 200, 25 }, { 1000, 13 } };
+    unsigned a = place("/a"), ended = 0;
+    og_seeing_t s = { .requests = 0 };
+
+    for (unsigned i = 1; i <= 5000; i++) {
+        uint64_t now = SEC + 140 * i;
+
+        if (!og_windows_see(&s, a, now) || !og_windows_shut(&s, now, 50000, bursts[_i].worth))
+            continue;
+        ended++;
+        ck_assert_uint_ge(s.requests, OG_WINDOW_REQUESTS);
+        og_windows_close(&s, &windows, &routes, OG_WINDOW_BACKENDS, now, i, 0);
+    }
+    ck_assert_uint_eq(ended, bursts[_i].windows);
+    ck_assert_uint_eq(windows.next, bursts[_i].windows);
 }
 END_TEST
 
@@ -71,14 +96,14 @@ START_TEST(leaves_out_what_others_did)
 
     og_windows_begin(&s, 1);
     for (unsigned i = 0; i < 4 * OG_WINDOW_REQUESTS; i++) {
-        if (og_windows_see(&s, a, SEC) && og_windows_shut(&s, SEC, 0))
+        if (og_windows_see(&s, a, SEC) && og_windows_shut(&s, SEC, 0, NEVER))
             og_windows_close(&s, &windows, &routes, 7, SEC, i, who[i / OG_WINDOW_REQUESTS]);
     }
     ck_assert_uint_eq(windows.next, 2);
     /* Of many threads each has to warm up. */
     og_windows_begin(&s, 32);
     for (unsigned i = 0; i < 10 * OG_WINDOW_REQUESTS; i++) {
-        if (og_windows_see(&s, a, SEC) && og_windows_shut(&s, SEC, 0))
+        if (og_windows_see(&s, a, SEC) && og_windows_shut(&s, SEC, 0, NEVER))
             og_windows_close(&s, &windows, &routes, 7, SEC, i, 2);
     }
     ck_assert_uint_eq(windows.next, 4);
@@ -92,13 +117,13 @@ START_TEST(is_closed_by_another)
     unsigned a = place("/a");
 
     og_windows_see(&s, a, SEC);
-    ck_assert(og_windows_shut(&s, 2 * SEC, 0));
-    ck_assert(!og_windows_shut(&s, 2 * SEC, 0));
-    ck_assert(!og_windows_shut(&s, 12 * SEC, 0));
-    ck_assert(og_windows_shut(&s, 13 * SEC, 0));
+    ck_assert(og_windows_shut(&s, 2 * SEC, 0, NEVER));
+    ck_assert(!og_windows_shut(&s, 2 * SEC, 0, NEVER));
+    ck_assert(!og_windows_shut(&s, 12 * SEC, 0, NEVER));
+    ck_assert(og_windows_shut(&s, 13 * SEC, 0, NEVER));
     og_windows_close(&s, &windows, &routes, 7, 13 * SEC, 5, 0);
     ck_assert_uint_eq(windows.next, 1);
-    ck_assert(!og_windows_shut(&s, 14 * SEC, 0)); /* it is empty */
+    ck_assert(!og_windows_shut(&s, 14 * SEC, 0, NEVER)); /* it is empty */
 }
 END_TEST
 
@@ -107,7 +132,7 @@ static og_seeing_t shared;
 static void *see(void *arg)
 {
     for (int i = 0; i < 100 * OG_WINDOW_REQUESTS; i++) {
-        if (og_windows_see(&shared, *(unsigned *)arg, SEC) && og_windows_shut(&shared, SEC, 0))
+        if (og_windows_see(&shared, *(unsigned *)arg, SEC) && og_windows_shut(&shared, SEC, 0, NEVER))
             og_windows_close(&shared, &windows, &routes, 7, SEC, 1, 0);
     }
     return NULL;
@@ -147,6 +172,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, ends_by_its_requests);
     tcase_add_test(t, ends_by_its_time);
+    tcase_add_loop_test(t, ends_in_a_burst, 0, 5);
     tcase_add_test(t, leaves_out_what_others_did);
     tcase_add_test(t, is_closed_by_another);
     tcase_add_test(t, is_shared_by_threads);
