@@ -1,5 +1,6 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "oomguard/account.h"
+#include "lib/atomic.h"
 #include "lib/file.h"
 #include "lib/num.h"
 
@@ -62,7 +63,7 @@ int64_t og_account_look(og_account_t *a, uint64_t faults)
     if ((now = og_account_now(a)) < 0)
         return 0;
     most = faults < (uint64_t)INT64_MAX / HUGE_PAGES ? (int64_t)faults * a->fault : INT64_MAX / 2;
-    charged = __atomic_load_n(&a->charged, __ATOMIC_RELAXED);
+    charged = OG_PEEK(&a->charged);
     do {
         charge = now - a->base - charged;
         charge = charge > most ? most : charge < -most ? -most : charge;

@@ -3,12 +3,9 @@
 
 #include <string.h>
 
-#define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-
 static bool is_still(const og_backend_t *b, const og_procs_stat_t *st)
 {
-    return b->start_usec == st->start_usec;
+    return OG_PEEK(&b->start_usec) == st->start_usec;
 }
 
 /* A zombie has none. */
@@ -29,19 +26,19 @@ bool og_backends_add(og_backends_t *t, const og_procs_stat_t *st, og_backend_kin
         if (at->pid == (int32_t)st->pid) {
             if (is_still(at, st))
                 return true;
-            STORE(&at->pid, 0); /* an earlier one's */
+            OG_STORE(&at->pid, 0); /* an earlier one's */
         }
         if (b == NULL && at->pid == 0)
             b = at;
     }
     if (b == NULL)
         return false;
-    b->kind = (uint32_t)kind;
-    b->start_usec = st->start_usec;
-    memcpy(b->comm, st->comm, sizeof b->comm - 1);
-    STORE(&b->pid, (int32_t)st->pid);
+    OG_STORE(&b->kind, (uint32_t)kind);
+    OG_STORE(&b->start_usec, st->start_usec);
+    og_atomic_text(b->comm, st->comm, strnlen(st->comm, sizeof b->comm - 1));
+    OG_STORE(&b->pid, (int32_t)st->pid);
     if ((uint32_t)(b - t->backends) >= t->used)
-        STORE(&t->used, (uint32_t)(b - t->backends) + 1);
+        OG_STORE(&t->used, (uint32_t)(b - t->backends) + 1);
     return true;
 }
 
@@ -52,14 +49,14 @@ void og_backends_sweep(og_backends_t *t, const char *proc)
         og_procs_stat_t st;
 
         if (b->pid != 0 && (og_procs_stat(proc, b->pid, &st) != 0 || !is_still(b, &st)))
-            STORE(&b->pid, 0);
+            OG_STORE(&b->pid, 0);
     }
 }
 
 const og_backend_t *og_backends_find(const og_backends_t *t, pid_t pid)
 {
-    for (unsigned i = 0; i < LOAD(&t->used); i++) {
-        if (LOAD(&t->backends[i].pid) == (int32_t)pid)
+    for (unsigned i = 0; i < OG_LOAD(&t->used); i++) {
+        if (OG_LOAD(&t->backends[i].pid) == (int32_t)pid)
             return &t->backends[i];
     }
     return NULL;
@@ -74,7 +71,7 @@ bool og_backends_wanted(og_backends_t *t, og_backend_kind_t kind)
 
 void og_backends_want(og_backends_t *t, og_backend_kind_t kind)
 {
-    if ((__atomic_load_n(&t->wanted, __ATOMIC_RELAXED) & 1U << kind) == 0)
+    if ((OG_PEEK(&t->wanted) & 1U << kind) == 0)
         __atomic_fetch_or(&t->wanted, 1U << kind, __ATOMIC_RELAXED);
 }
 
@@ -83,9 +80,9 @@ int64_t og_backends_now(const og_backends_t *t, const char *proc, uint64_t *who)
     int64_t sum = 0;
 
     *who = 0;
-    for (unsigned i = 0; i < LOAD(&t->used); i++) {
+    for (unsigned i = 0; i < OG_LOAD(&t->used); i++) {
         const og_backend_t *b = &t->backends[i];
-        int32_t pid = LOAD(&b->pid);
+        int32_t pid = OG_LOAD(&b->pid);
         og_procs_stat_t st;
 
         if (pid != 0 && og_procs_stat(proc, pid, &st) == 0 && is_still(b, &st) &&

@@ -8,6 +8,7 @@
 #ifndef OG_BACKENDS_H
 #define OG_BACKENDS_H
 
+#include "lib/atomic.h"
 #include "oomguard/procs.h"
 
 #include <stdbool.h>
@@ -54,7 +55,7 @@ void og_backends_want(og_backends_t *t, og_backend_kind_t kind);
 /* Was there ever one? */
 static inline bool og_backends_any(const og_backends_t *t)
 {
-    return __atomic_load_n(&t->used, __ATOMIC_RELAXED) > 0;
+    return OG_PEEK(&t->used) > 0;
 }
 
 /* To look at one takes up to 40 microseconds. After so many requests since the last look, another
@@ -62,7 +63,7 @@ static inline bool og_backends_any(const og_backends_t *t)
  * for it costs. */
 static inline uint32_t og_backends_worth(const og_backends_t *t)
 {
-    return 4 * __atomic_load_n(&t->used, __ATOMIC_RELAXED);
+    return 4 * OG_PEEK(&t->used);
 }
 
 /* What all of them have now; *who is a number of those that are. */

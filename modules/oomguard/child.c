@@ -130,12 +130,12 @@ static int64_t settle(thread_t *self, uint64_t *count)
     self->counted = *count;
     self->counts = 1;
     /* What the thread takes from now on is not for this one, though it may not be all written. */
-    if (self->cell != NULL && __atomic_load_n(&self->cell->id, __ATOMIC_RELAXED) == self->cell_id)
-        __atomic_store_n(&self->cell->faults, OG_LEDGER_UNKNOWN, __ATOMIC_RELAXED);
+    if (self->cell != NULL && OG_PEEK(&self->cell->id) == self->cell_id)
+        OG_POKE(&self->cell->faults, OG_LEDGER_UNKNOWN);
     if (faults > 0)
         kept = og_account_charge(&account, &self->small, faults);
     *count = faults;
-    if (self->route == NULL || self->route->hash != self->hash)
+    if (self->route == NULL || OG_PEEK(&self->route->hash) != self->hash)
         return kept;
     og_routes_ended(self->route, faults);
     at = (unsigned)(self->route - routes->routes);
@@ -167,7 +167,7 @@ static apr_status_t request_end(void *data)
     og_request_t *cell = data;
 
     if (cell->kind != OG_BACKEND_NONE)
-        cell->ended_usec = parent_now(); /* a backend that dies of it may be reported later */
+        OG_STORE(&cell->ended_usec, parent_now()); /* a backend that dies of it may be reported later */
     og_ledger_end(cell);
     return APR_SUCCESS;
 }
@@ -178,7 +178,7 @@ static apr_status_t request_end(void *data)
 static int my_slot(const conn_rec *c)
 {
     static int slot = -1;
-    int known = __atomic_load_n(&slot, __ATOMIC_RELAXED);
+    int known = OG_PEEK(&slot);
 
     if (known < 0) {
         const worker_score *mine = ap_get_scoreboard_worker(c->sbh);
@@ -186,7 +186,7 @@ static int my_slot(const conn_rec *c)
 
         known = mine != NULL ? (int)((mine - all->servers[0]) / all->global->thread_limit)
                              : og_ledger_slot(ledger, getpid());
-        __atomic_store_n(&slot, known, __ATOMIC_RELAXED);
+        OG_POKE(&slot, known);
     }
     return known;
 }
@@ -285,8 +285,8 @@ static void find_route(thread_t *self, request_rec *r, const request_rec *first,
     self->route = self->last = og_routes_take(routes, self->hash, &key);
     if (self->cell == NULL || self->route == NULL)
         return;
-    self->cell->kept_route = self->hash;
-    self->cell->kept_by = by_path ? rules_of(self, first->server) : 0;
+    OG_STORE(&self->cell->kept_route, self->hash);
+    OG_STORE(&self->cell->kept_by, by_path ? rules_of(self, first->server) : 0);
     og_ledger_route(self->cell, self->hash);
 }
 
@@ -333,7 +333,7 @@ static void know_handler(request_rec *r)
         return;
     cell = self->cell;
     if (cell != NULL && og_ledger_name(cell, handler, r->log_id) && self->same && self->open &&
-        self->last != NULL && self->last->hash == cell->kept_route) {
+        self->last != NULL && OG_PEEK(&self->last->hash) == cell->kept_route) {
         self->route = self->last;
         self->hash = cell->kept_route;
         og_ledger_route(cell, self->hash);
@@ -342,7 +342,7 @@ static void know_handler(request_rec *r)
         find_route(self, r, first, handler);
     self->kind = kind_of(handler);
     if (cell != NULL && self->kind != OG_BACKEND_NONE)
-        cell->kind = (uint32_t)self->kind;
+        OG_STORE(&cell->kind, (uint32_t)self->kind);
 }
 
 int child_request_handler(request_rec *r)
@@ -374,7 +374,7 @@ static void finish(thread_t *self, request_rec *r)
     if (self->route == NULL) { /* it came to no handler */
         find_route(self, r, r, "");
         if (self->cell != NULL)
-            self->cell->kept_by = 0;
+            OG_STORE(&self->cell->kept_by, 0);
     }
     kept = settle(self, &faults);
     while (last->next != NULL)

@@ -1,6 +1,7 @@
 /* Licensed under the Apache License, Version 2.0; see LICENSE. */
 #include "oomguard/forked.h"
 #include "oomguard/procs.h"
+#include "lib/atomic.h"
 
 #include <stddef.h>
 
@@ -8,8 +9,6 @@
 #define TRIED 8
 
 #define TAKEN (-1) /* pid of an entry that is being written */
-
-#define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 
 static og_process_t *place(const og_forked_t *f, pid_t pid, unsigned nth)
 {
@@ -31,11 +30,11 @@ void og_forked_add(og_forked_t *f, pid_t pid, pid_t ppid, uint64_t usec)
     og_forked_forget(f, pid);
     for (unsigned i = 0; i < TRIED; i++) {
         og_process_t *q = place(f, pid, i);
-        int32_t old = LOAD(&q->pid);
+        int32_t old = OG_LOAD(&q->pid);
 
         if (old == TAKEN)
             continue;
-        if (p == NULL || q->begun_usec < p->begun_usec) {
+        if (p == NULL || OG_PEEK(&q->begun_usec) < OG_PEEK(&p->begun_usec)) {
             p = q; /* the oldest, should none be free */
             was = old;
         }
@@ -48,17 +47,16 @@ void og_forked_add(og_forked_t *f, pid_t pid, pid_t ppid, uint64_t usec)
     /* Another one may want the same place at this moment: the later one goes without. */
     if (p == NULL || !swap(p, was, TAKEN))
         return;
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    p->ppid = (int32_t)ppid;
-    p->begun_usec = usec;
-    p->marks = 0;
-    __atomic_store_n(&p->pid, (int32_t)pid, __ATOMIC_RELEASE);
+    OG_STORE(&p->ppid, (int32_t)ppid);
+    OG_STORE(&p->begun_usec, usec);
+    OG_STORE(&p->marks, 0);
+    OG_STORE(&p->pid, (int32_t)pid);
 }
 
 void og_forked_mark(og_forked_t *f, pid_t pid, uint32_t marks)
 {
     for (unsigned i = 0; i < TRIED; i++) {
-        if (LOAD(&place(f, pid, i)->pid) == pid) {
+        if (OG_LOAD(&place(f, pid, i)->pid) == pid) {
             __atomic_fetch_or(&place(f, pid, i)->marks, marks, __ATOMIC_RELAXED);
             return;
         }
@@ -70,11 +68,10 @@ bool og_forked_find(const og_forked_t *f, pid_t pid, og_process_t *out)
     for (unsigned i = 0; i < TRIED; i++) {
         const og_process_t *p = place(f, pid, i);
 
-        if (LOAD(&p->pid) != pid)
+        if (OG_LOAD(&p->pid) != pid)
             continue;
-        *out = *p;
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (LOAD(&p->pid) == pid)
+        og_atomic_read(out, p, sizeof *out);
+        if (OG_PEEK(&p->pid) == pid)
             return true;
     }
     return false;
@@ -83,7 +80,7 @@ bool og_forked_find(const og_forked_t *f, pid_t pid, og_process_t *out)
 void og_forked_each(const og_forked_t *f, void (*fn)(const og_process_t *p, void *ctx), void *ctx)
 {
     for (unsigned i = 0; i < OG_FORKED_MAX; i++) {
-        int32_t pid = LOAD(&f->entries[i].pid);
+        int32_t pid = OG_LOAD(&f->entries[i].pid);
         og_process_t p;
 
         if (pid > 0 && og_forked_find(f, pid, &p))
@@ -100,7 +97,7 @@ void og_forked_forget(og_forked_t *f, pid_t pid)
 void og_forked_sweep(og_forked_t *f)
 {
     for (unsigned i = 0; i < OG_FORKED_MAX; i++) {
-        int32_t pid = LOAD(&f->entries[i].pid);
+        int32_t pid = OG_LOAD(&f->entries[i].pid);
 
         if (pid > 0 && og_procs_gone(pid))
             swap(&f->entries[i], pid, 0);

@@ -46,9 +46,6 @@ struct og_ledger {
     _Alignas(64) unsigned char rest[];
 };
 
-#define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-
 unsigned long og_ledger_layout(void)
 {
     unsigned long sizes[] = { LAYOUT_REVISION, sizeof(og_ledger_t), sizeof(slot_t),
@@ -100,13 +97,12 @@ static og_request_t *row(const og_ledger_t *l, unsigned slot)
 /* Copies a request that is in flight; false if there is none, or if it went while we read. */
 static bool copy_request(const og_request_t *cell, og_request_t *out)
 {
-    uint64_t id = LOAD(&cell->id);
+    uint64_t id = OG_LOAD(&cell->id);
 
     if (id <= CELL_TAKEN)
         return false;
-    memcpy(out, cell, sizeof *out);
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    if (LOAD(&cell->id) != id)
+    og_atomic_read(out, cell, sizeof *out);
+    if (OG_PEEK(&cell->id) != id)
         return false;
     out->id = id;
     if (out->seen_id != id)
@@ -139,8 +135,8 @@ static bool serves(const og_worker_t *w, pid_t tid)
 static void collect(const og_ledger_t *l, const slot_t *of, pid_t pid, pid_t tid,
                     og_worker_t *w)
 {
-    const og_request_t *cells = row(l, of->row);
-    unsigned used = LOAD(&slot_of(l, of->row)->used);
+    unsigned nth = OG_LOAD(&of->row), used = OG_LOAD(&slot_of(l, nth)->used);
+    const og_request_t *cells = row(l, nth);
     og_request_t r, wanted = { .id = CELL_FREE };
 
     w->in_flight = 0;
@@ -172,11 +168,11 @@ static void collect(const og_ledger_t *l, const slot_t *of, pid_t pid, pid_t tid
 static void clear(og_ledger_t *l, const slot_t *of, pid_t pid)
 {
     og_request_t *cells = row(l, of->row);
-    unsigned used = LOAD(&slot_of(l, of->row)->used);
+    unsigned used = OG_LOAD(&slot_of(l, of->row)->used);
 
     for (unsigned i = 0; i < used; i++) {
-        if (cells[i].pid == pid)
-            STORE(&cells[i].id, CELL_FREE);
+        if (OG_PEEK(&cells[i].pid) == pid)
+            OG_STORE(&cells[i].id, CELL_FREE);
     }
 }
 
@@ -191,7 +187,7 @@ static const slot_t *nth_living(const og_ledger_t *l, unsigned i)
 static slot_t *ousted_of(const og_ledger_t *l, pid_t pid)
 {
     for (unsigned i = 0; i < OG_LEDGER_OUSTED; i++) {
-        if (LOAD(&l->ousted[i].pid) == pid)
+        if (OG_LOAD(&l->ousted[i].pid) == pid)
             return (slot_t *)&l->ousted[i];
     }
     return NULL;
@@ -200,11 +196,10 @@ static slot_t *ousted_of(const og_ledger_t *l, pid_t pid)
 /* The entry is there before its pid is, and not changed while that is. */
 static void fill(slot_t *to, pid_t pid, int generation, uint64_t usec)
 {
-    STORE(&to->pid, 0);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    to->generation = generation;
-    to->started_usec = usec;
-    STORE(&to->pid, (int32_t)pid);
+    OG_POKE(&to->pid, 0);
+    OG_STORE(&to->generation, generation);
+    OG_STORE(&to->started_usec, usec);
+    OG_STORE(&to->pid, (int32_t)pid);
 }
 
 void og_ledger_started(og_ledger_t *l, int slot, pid_t pid, int generation, uint64_t usec)
@@ -215,7 +210,7 @@ void og_ledger_started(og_ledger_t *l, int slot, pid_t pid, int generation, uint
         return;
     w = slot_of(l, (unsigned)slot);
     if (w->pid != 0 && w->pid != pid && (spare = ousted_of(l, 0)) != NULL) {
-        spare->row = w->row;
+        OG_STORE(&spare->row, w->row);
         fill(spare, w->pid, w->generation, w->started_usec);
     }
     fill(w, pid, generation, usec);
@@ -224,29 +219,23 @@ void og_ledger_started(og_ledger_t *l, int slot, pid_t pid, int generation, uint
 void og_ledger_exited(og_ledger_t *l, int slot, pid_t pid, int generation, uint64_t usec)
 {
     uint32_t at = l->dead_next % OG_LEDGER_DEAD;
-    og_worker_t *d = &l->dead[at].worker;
+    og_worker_t d = { .pid = (int32_t)pid, .generation = generation, .ended_usec = usec };
     slot_t *w = slot >= 0 && (unsigned)slot < l->slots ? slot_of(l, (unsigned)slot) : NULL;
     og_process_t forked;
 
     if (w == NULL || w->pid != pid)
         w = ousted_of(l, pid);
-    __atomic_add_fetch(&l->dead[at].stamp, 1, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    memset(d, 0, sizeof *d);
-    d->pid = (int32_t)pid;
-    d->slot = w != NULL ? (int32_t)w->row : -1;
-    d->generation = generation;
-    d->started_usec = w != NULL ? w->started_usec : 0;
-    d->ended_usec = usec;
+    d.slot = w != NULL ? (int32_t)w->row : -1;
+    d.started_usec = w != NULL ? w->started_usec : 0;
     if (og_forked_find(&l->forked, pid, &forked))
-        d->marks = forked.marks;
+        d.marks = forked.marks;
     if (w != NULL)
-        collect(l, w, pid, 0, d);
-    __atomic_add_fetch(&l->dead[at].stamp, 1, __ATOMIC_RELEASE);
-    STORE(&l->dead_next, l->dead_next + 1);
+        collect(l, w, pid, 0, &d);
+    og_stamped_write(&l->dead[at].stamp, &l->dead[at].worker, &d, sizeof d);
+    OG_STORE(&l->dead_next, l->dead_next + 1);
     /* Only now may the slot forget it: whoever looks finds it in one place or the other. */
     if (w != NULL) {
-        STORE(&w->pid, 0);
+        OG_STORE(&w->pid, 0);
         clear(l, w, pid);
     }
     og_forked_forget(&l->forked, pid); /* a worker is one of them, too */
@@ -273,8 +262,8 @@ og_forked_t *og_ledger_forked(og_ledger_t *l)
 int og_ledger_slot(const og_ledger_t *l, pid_t pid)
 {
     for (unsigned i = 0; i < l->slots + OG_LEDGER_OUSTED; i++) {
-        if (LOAD(&nth_living(l, i)->pid) == pid)
-            return (int)nth_living(l, i)->row;
+        if (OG_LOAD(&nth_living(l, i)->pid) == pid)
+            return (int)OG_LOAD(&nth_living(l, i)->row);
     }
     return -1;
 }
@@ -282,7 +271,7 @@ int og_ledger_slot(const og_ledger_t *l, pid_t pid)
 /* Readers need look no further than to the last cell that was ever taken. */
 static void note_used(slot_t *w, uint32_t cells)
 {
-    uint32_t used = __atomic_load_n(&w->used, __ATOMIC_RELAXED);
+    uint32_t used = OG_PEEK(&w->used);
 
     while (used < cells && !__atomic_compare_exchange_n(&w->used, &used, cells, false,
                                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED))
@@ -293,8 +282,7 @@ static size_t put(char *out, size_t size, const char *text)
 {
     size_t len = text != NULL ? strnlen(text, size - 1) : 0;
 
-    memcpy(out, text != NULL ? text : "", len);
-    out[len] = '\0';
+    og_atomic_text(out, text != NULL ? text : "", len);
     return len;
 }
 
@@ -305,6 +293,15 @@ static bool put_anew(char *out, size_t size, const char *text)
         return true;
     put(out, size, text);
     return false;
+}
+
+/* It does not begin at a whole word. */
+static void put_query(char *out, size_t size, const char *query)
+{
+    OG_STORE(out++, '?');
+    for (size--; size > 1 && *query != '\0'; size--)
+        OG_STORE(out++, *query++);
+    OG_STORE(out, '\0');
 }
 
 og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, const og_asked_t *asked,
@@ -325,7 +322,7 @@ og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, const og
         if (at >= l->cells)
             at = 0;
 
-        if (__atomic_load_n(&cells[at].id, __ATOMIC_RELAXED) == CELL_FREE &&
+        if (OG_PEEK(&cells[at].id) == CELL_FREE &&
             __atomic_compare_exchange_n(&cells[at].id, &free_id, CELL_TAKEN, false,
                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
             *hint = at;
@@ -335,35 +332,33 @@ og_request_t *og_ledger_begin(og_ledger_t *l, int slot, unsigned *hint, const og
         }
     }
     if (cell == NULL) {
-        __atomic_add_fetch(&l->missed, 1, __ATOMIC_RELAXED);
+        OG_ADD(&l->missed, 1);
         return NULL;
     }
-    __atomic_thread_fence(__ATOMIC_RELEASE);
     if (!asked->same_client || cell != had || cell->tid != (int32_t)asked->tid ||
         cell->pid != (int32_t)asked->pid)
         put_anew(cell->client, sizeof cell->client, asked->client);
-    cell->begun_usec = asked->usec;
-    cell->pid = (int32_t)asked->pid;
-    cell->tid = (int32_t)asked->tid;
-    cell->faults = asked->faults;
-    cell->route = 0;
+    OG_STORE(&cell->begun_usec, asked->usec);
+    OG_STORE(&cell->pid, (int32_t)asked->pid);
+    OG_STORE(&cell->tid, (int32_t)asked->tid);
+    OG_STORE(&cell->faults, asked->faults);
+    OG_STORE(&cell->route, 0);
     put_anew(cell->method, sizeof cell->method, asked->method);
     *same = put_anew(cell->path, sizeof cell->path, asked->path);
     if (asked->by == 0 || cell->kept_by != asked->by) {
         *same = false;
-        cell->kept_by = 0;
+        OG_STORE(&cell->kept_by, 0);
         put(cell->vhost, sizeof cell->vhost, asked->vhost);
     }
     if (!*same)
-        cell->kept_route = 0; /* of another path, or by other rules */
-    if (asked->query != NULL && (len = strlen(cell->path)) + 2 < sizeof cell->path) {
-        cell->path[len] = '?';
-        put(cell->path + len + 1, sizeof cell->path - len - 1, asked->query);
-    }
-    cell->named = 0;
-    cell->kind = OG_BACKEND_NONE;
-    cell->ended_usec = 0;
-    STORE(&cell->id, (uint64_t)(uint32_t)asked->tid << 32 | ++cell->count | 1U << 31);
+        OG_STORE(&cell->kept_route, 0); /* of another path, or by other rules */
+    if (asked->query != NULL && (len = strlen(cell->path)) + 2 < sizeof cell->path)
+        put_query(cell->path + len, sizeof cell->path - len, asked->query);
+    OG_STORE(&cell->named, 0);
+    OG_STORE(&cell->kind, OG_BACKEND_NONE);
+    OG_STORE(&cell->ended_usec, 0);
+    OG_STORE(&cell->count, cell->count + 1);
+    OG_STORE(&cell->id, (uint64_t)(uint32_t)asked->tid << 32 | cell->count | 1U << 31);
     return cell;
 }
 
@@ -375,13 +370,13 @@ bool og_ledger_rename(og_request_t *cell, const char *handler, const char *log_i
 
     if (log_id != NULL)
         put(cell->log_id, sizeof cell->log_id, log_id);
-    STORE(&cell->named, log_id != NULL ? 2 : 1);
+    OG_STORE(&cell->named, log_id != NULL ? 2 : 1);
     return same;
 }
 
 void og_ledger_end(og_request_t *cell)
 {
-    STORE(&cell->id, CELL_FREE);
+    OG_STORE(&cell->id, CELL_FREE);
 }
 
 /* --- In whoever asks. */
@@ -394,30 +389,24 @@ static bool alive_at(uint64_t from, uint64_t to, uint64_t usec, uint64_t slack_u
 
 static bool living(const og_ledger_t *l, const slot_t *of, pid_t tid, og_worker_t *out)
 {
-    int32_t pid = LOAD(&of->pid);
+    int32_t pid = OG_LOAD(&of->pid);
 
     if (pid == 0)
         return false;
     memset(out, 0, sizeof *out);
     out->pid = pid;
-    out->slot = (int32_t)of->row;
-    out->generation = of->generation;
-    out->started_usec = of->started_usec;
+    out->slot = (int32_t)OG_LOAD(&of->row);
+    out->generation = OG_LOAD(&of->generation);
+    out->started_usec = OG_LOAD(&of->started_usec);
     collect(l, of, pid, tid, out);
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return LOAD(&of->pid) == pid;
+    return OG_LOAD(&of->pid) == pid;
 }
 
 static bool buried(const og_ledger_t *l, uint32_t nth, og_worker_t *out)
 {
     uint32_t at = nth % OG_LEDGER_DEAD;
-    uint64_t stamp = LOAD(&l->dead[at].stamp);
 
-    if (stamp == 0 || stamp % 2 != 0)
-        return false;
-    memcpy(out, &l->dead[at].worker, sizeof *out);
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return LOAD(&l->dead[at].stamp) == stamp;
+    return og_stamped_read(&l->dead[at].stamp, out, &l->dead[at].worker, sizeof *out);
 }
 
 /* A worker by its own word, that the master has not noted yet. Its requests tell its slot. */
@@ -446,12 +435,12 @@ bool og_ledger_worker(const og_ledger_t *l, pid_t pid, pid_t tid, uint64_t usec,
     uint32_t dead;
 
     for (unsigned i = 0; i < l->slots + OG_LEDGER_OUSTED; i++) {
-        if (LOAD(&nth_living(l, i)->pid) == pid && living(l, nth_living(l, i), tid, out) &&
+        if (OG_LOAD(&nth_living(l, i)->pid) == pid && living(l, nth_living(l, i), tid, out) &&
             out->pid == pid && alive_at(out->started_usec, 0, usec, slack_usec))
             return true;
     }
     /* Asked for only now: it may have been buried while we looked at the living. */
-    dead = LOAD(&l->dead_next);
+    dead = OG_LOAD(&l->dead_next);
     for (uint32_t i = 1; i <= OG_LEDGER_DEAD && i <= dead; i++) {
         if (buried(l, dead - i, out) && (out->pid == pid || serves(out, pid)) &&
             alive_at(out->started_usec, out->ended_usec, usec, slack_usec))
@@ -489,11 +478,10 @@ og_seeing_t *og_ledger_seeing(og_ledger_t *l)
 /* Copies a request that has ended, and whose cell nobody has taken since. */
 static bool copy_ended(const og_request_t *cell, og_request_t *out)
 {
-    if (LOAD(&cell->id) != CELL_FREE || cell->ended_usec == 0)
+    if (OG_LOAD(&cell->id) != CELL_FREE || OG_PEEK(&cell->ended_usec) == 0)
         return false;
-    memcpy(out, cell, sizeof *out);
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return LOAD(&cell->id) == CELL_FREE && cell->ended_usec == out->ended_usec;
+    og_atomic_read(out, cell, sizeof *out);
+    return OG_LOAD(&cell->id) == CELL_FREE && OG_PEEK(&cell->ended_usec) == out->ended_usec;
 }
 
 void og_ledger_served(const og_ledger_t *l, og_backend_kind_t kind, uint64_t begun_usec,
@@ -502,12 +490,12 @@ void og_ledger_served(const og_ledger_t *l, og_backend_kind_t kind, uint64_t beg
 {
     for (unsigned slot = 0; slot < l->slots; slot++) {
         const og_request_t *cells = row(l, slot);
-        unsigned used = LOAD(&slot_of(l, slot)->used);
+        unsigned used = OG_LOAD(&slot_of(l, slot)->used);
 
         for (unsigned i = 0; i < used; i++) {
             og_request_t r;
 
-            if (cells[i].kind == (uint32_t)kind &&
+            if (OG_PEEK(&cells[i].kind) == (uint32_t)kind &&
                 (copy_request(&cells[i], &r) ||
                  (copy_ended(&cells[i], &r) && r.ended_usec >= ended_usec)) &&
                 r.kind == (uint32_t)kind && r.begun_usec <= begun_usec)
@@ -530,7 +518,7 @@ void og_ledger_look(og_ledger_t *l, og_look_t *fn, void *ctx)
 {
     for (unsigned slot = 0; slot < l->slots; slot++) {
         og_request_t *cells = row(l, slot);
-        unsigned used = LOAD(&slot_of(l, slot)->used);
+        unsigned used = OG_LOAD(&slot_of(l, slot)->used);
 
         for (unsigned i = 0; i < used; i++) {
             og_request_t r;
@@ -539,20 +527,20 @@ void og_ledger_look(og_ledger_t *l, og_look_t *fn, void *ctx)
             if (!copy_request(&cells[i], &r) ||
                 (pages = fn(&r, ctx)) == OG_LEDGER_UNKNOWN)
                 continue;
-            cells[i].pages = pages;
-            STORE(&cells[i].seen_id, r.id);
+            OG_STORE(&cells[i].pages, pages);
+            OG_STORE(&cells[i].seen_id, r.id);
         }
     }
 }
 
 uint64_t og_ledger_missed(const og_ledger_t *l)
 {
-    return LOAD(&l->missed);
+    return OG_LOAD(&l->missed);
 }
 
 bool og_ledger_next_dead(const og_ledger_t *l, uint32_t *n, og_worker_t *out)
 {
-    uint32_t end = LOAD(&l->dead_next);
+    uint32_t end = OG_LOAD(&l->dead_next);
 
     if (end - *n > OG_LEDGER_DEAD)
         *n = end - OG_LEDGER_DEAD;
@@ -565,7 +553,7 @@ bool og_ledger_next_dead(const og_ledger_t *l, uint32_t *n, og_worker_t *out)
 
 void og_ledger_seen(const og_ledger_t *l, og_seen_t *out)
 {
-    memcpy(out, &l->seen[LOAD(&l->seen_at) % 2], sizeof *out);
+    memcpy(out, &l->seen[OG_LOAD(&l->seen_at) % 2], sizeof *out);
 }
 
 void og_ledger_set_seen(og_ledger_t *l, const og_seen_t *seen)
@@ -573,36 +561,28 @@ void og_ledger_set_seen(og_ledger_t *l, const og_seen_t *seen)
     uint32_t at = l->seen_at + 1;
 
     memcpy(&l->seen[at % 2], seen, sizeof *seen);
-    STORE(&l->seen_at, at);
+    OG_STORE(&l->seen_at, at);
 }
 
 void og_ledger_set_pending(og_ledger_t *l, uint64_t pending)
 {
-    STORE(&l->seen[LOAD(&l->seen_at) % 2].pending, pending);
+    OG_STORE(&l->seen[OG_LOAD(&l->seen_at) % 2].pending, pending);
 }
 
 void og_ledger_tell(og_ledger_t *l, const og_kill_t *k)
 {
     uint32_t at = l->told_next % OG_LEDGER_KILLS;
-    uint64_t stamp = l->told[at].stamp | 1;
 
-    STORE(&l->told[at].stamp, stamp);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    l->told[at].kill = *k;
-    STORE(&l->told[at].stamp, stamp + 1);
-    STORE(&l->told_next, l->told_next + 1);
+    og_stamped_write(&l->told[at].stamp, &l->told[at].kill, k, sizeof *k);
+    OG_STORE(&l->told_next, l->told_next + 1);
 }
 
 bool og_ledger_told(const og_ledger_t *l, unsigned nth, og_kill_t *out)
 {
-    uint32_t next = LOAD(&l->told_next), at = (next - 1 - nth) % OG_LEDGER_KILLS;
-    uint64_t stamp = LOAD(&l->told[at].stamp);
+    uint32_t next = OG_LOAD(&l->told_next), at = (next - 1 - nth) % OG_LEDGER_KILLS;
 
-    if (nth >= OG_LEDGER_KILLS || nth >= next || stamp % 2 != 0)
-        return false;
-    *out = l->told[at].kill;
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return LOAD(&l->told[at].stamp) == stamp;
+    return nth < OG_LEDGER_KILLS && nth < next &&
+           og_stamped_read(&l->told[at].stamp, out, &l->told[at].kill, sizeof *out);
 }
 
 bool og_ledger_first(og_ledger_t *l, uint32_t bit)

@@ -13,6 +13,7 @@
 #ifndef OG_LEDGER_H
 #define OG_LEDGER_H
 
+#include "lib/atomic.h"
 #include "oomguard/backends.h"
 #include "oomguard/forked.h"
 #include "oomguard/routes.h"
@@ -142,14 +143,14 @@ static inline bool og_ledger_name(og_request_t *cell, const char *handler, const
 {
     if (log_id != NULL || strcmp(cell->handler, handler) != 0)
         return og_ledger_rename(cell, handler, log_id);
-    __atomic_store_n(&cell->named, 1, __ATOMIC_RELEASE);
+    OG_STORE(&cell->named, 1);
     return true;
 }
 
 /* Which route it is of. */
 static inline void og_ledger_route(og_request_t *cell, uint64_t route)
 {
-    __atomic_store_n(&cell->route, route, __ATOMIC_RELEASE);
+    OG_STORE(&cell->route, route);
 }
 
 /* Frees it. */

@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-#define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define PEEK(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-#define ADD(p, n) __atomic_add_fetch((p), (n), __ATOMIC_RELAXED)
-
 /* What the hash of a place may be instead of a route's. A place that was never taken is not left
  * so, and no place becomes one again. */
 #define NEVER 0
@@ -60,7 +55,7 @@ og_route_t *og_routes_find(og_routes_t *t, uint64_t hash)
     og_route_t *set = set_of(t, hash);
 
     for (unsigned i = 0; i < OG_ROUTES_WAYS; i++) {
-        if (PEEK(&set[i].hash) == hash)
+        if (OG_PEEK(&set[i].hash) == hash)
             return &set[i];
     }
     return NULL;
@@ -68,38 +63,35 @@ og_route_t *og_routes_find(og_routes_t *t, uint64_t hash)
 
 static void put(char *out, size_t size, const char *text)
 {
-    size_t len = strnlen(text, size - 1);
-
-    memcpy(out, text, len);
-    memset(out + len, 0, size - len);
+    og_atomic_text(out, text, strnlen(text, size - 1));
 }
 
 static void write_text(og_route_t *r, uint64_t hash, const og_route_key_t *key)
 {
-    STORE(&r->ready, 0); /* one who dies in the midst of this leaves it to be written anew */
+    OG_STORE(&r->ready, 0); /* one who dies in the midst of this leaves it to be written anew */
     put(r->vhost, sizeof r->vhost, key->vhost);
     put(r->handler, sizeof r->handler, key->handler);
     put(r->pattern, sizeof r->pattern, key->pattern);
-    STORE(&r->ready, hash);
+    OG_STORE(&r->ready, hash);
 }
 
 /* Is a less interesting than b? */
 static bool is_duller(const og_route_t *a, const og_route_t *b)
 {
-    if (PEEK(&a->kills) != PEEK(&b->kills))
-        return PEEK(&a->kills) < PEEK(&b->kills);
-    if (PEEK(&a->faults) != PEEK(&b->faults))
-        return PEEK(&a->faults) < PEEK(&b->faults);
-    return PEEK(&a->requests) < PEEK(&b->requests);
+    if (OG_PEEK(&a->kills) != OG_PEEK(&b->kills))
+        return OG_PEEK(&a->kills) < OG_PEEK(&b->kills);
+    if (OG_PEEK(&a->faults) != OG_PEEK(&b->faults))
+        return OG_PEEK(&a->faults) < OG_PEEK(&b->faults);
+    return OG_PEEK(&a->requests) < OG_PEEK(&b->requests);
 }
 
 static void evict(og_routes_t *t, og_route_t *r)
 {
-    ADD(&t->evicted, 1);
-    __atomic_store_n(&r->requests, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&r->faults, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&r->most, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&r->kills, 0, __ATOMIC_RELAXED);
+    OG_ADD(&t->evicted, 1);
+    OG_POKE(&r->requests, 0);
+    OG_POKE(&r->faults, 0);
+    OG_POKE(&r->most, 0);
+    OG_POKE(&r->kills, 0);
 }
 
 /* A look at a set for a hash: where a place for it could be had. */
@@ -174,7 +166,7 @@ static bool give(og_routes_t *t, og_route_t *r, uint64_t had, uint64_t hash,
         if (swap(r, hash | CLAIMED, hash))
             return true;
     }
-    STORE(&r->hash, VACANT);
+    OG_STORE(&r->hash, VACANT);
     return false;
 }
 
@@ -197,16 +189,16 @@ og_route_t *og_routes_take(og_routes_t *t, uint64_t hash, const og_route_key_t *
                                 : give(t, l.place, l.had, hash, key))
             r = l.place;
     }
-    if (LOAD(&r->ready) != hash)
+    if (OG_LOAD(&r->ready) != hash)
         write_text(r, hash, key);
     return r;
 }
 
 void og_routes_took(og_route_t *r, uint64_t faults)
 {
-    uint32_t most = PEEK(&r->most);
+    uint32_t most = OG_PEEK(&r->most);
 
-    ADD(&r->faults, faults);
+    OG_ADD(&r->faults, faults);
     faults = faults < UINT32_MAX ? faults : UINT32_MAX;
     while (most < faults && !__atomic_compare_exchange_n(&r->most, &most, (uint32_t)faults,
                                                          false, __ATOMIC_RELAXED,
@@ -216,21 +208,20 @@ void og_routes_took(og_route_t *r, uint64_t faults)
 
 void og_routes_killed(og_route_t *r)
 {
-    ADD(&r->kills, 1);
+    OG_ADD(&r->kills, 1);
 }
 
 bool og_routes_copy(const og_routes_t *t, unsigned at, og_route_t *out)
 {
     const og_route_t *r = &t->routes[at];
-    uint64_t hash = LOAD(&r->hash);
+    uint64_t hash = OG_LOAD(&r->hash);
 
-    if (hash <= VACANT || (hash & CLAIMED) != 0 || LOAD(&r->ready) != hash)
+    if (hash <= VACANT || (hash & CLAIMED) != 0 || OG_LOAD(&r->ready) != hash)
         return false;
-    memcpy(out, r, sizeof *out);
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    og_atomic_read(out, r, sizeof *out);
     /* As many may write it at once: a text that is being written has its end all the same. */
     out->vhost[sizeof out->vhost - 1] = '\0';
     out->handler[sizeof out->handler - 1] = '\0';
     out->pattern[sizeof out->pattern - 1] = '\0';
-    return LOAD(&r->hash) == hash;
+    return OG_PEEK(&r->hash) == hash;
 }

@@ -12,6 +12,7 @@
 #ifndef OG_ROUTES_H
 #define OG_ROUTES_H
 
+#include "lib/atomic.h"
 #include "oomguard/route.h"
 
 #include <stdbool.h>
@@ -63,7 +64,7 @@ void og_routes_took(og_route_t *r, uint64_t faults);
 /* A request of it has ended. */
 static inline void og_routes_ended(og_route_t *r, uint64_t faults)
 {
-    __atomic_fetch_add(&r->requests, 1, __ATOMIC_RELAXED);
+    OG_ADD(&r->requests, 1);
     if (faults > 0)
         og_routes_took(r, faults);
 }
