@@ -2,6 +2,7 @@
 #include "oomguard/backends.h"
 #include "unit.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,22 @@ static pid_t start(og_procs_stat_t *st)
     close(ready[1]);
     ck_assert_int_eq(og_procs_stat("/proc", pid, st), 0);
     return pid;
+}
+
+static int stop;
+
+/* The watcher: the process comes, and goes since there is an earlier one of its pid. */
+static void *watch(void *arg)
+{
+    og_procs_stat_t st = *(const og_procs_stat_t *)arg, earlier = st;
+
+    earlier.start_usec -= 10;
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+        og_backends_add(&table, &st, OG_BACKEND_FORKED);
+        og_backends_add(&table, &earlier, OG_BACKEND_FORKED);
+        og_backends_wanted(&table, OG_BACKEND_FORKED);
+    }
+    return NULL;
 }
 
 static int64_t now(void)
@@ -122,6 +139,27 @@ START_TEST(knows_what_is_wanted)
 }
 END_TEST
 
+/* What is counted is a process that is there, while the watcher changes its mind. */
+START_TEST(is_read_while_it_changes)
+{
+    og_procs_stat_t st;
+    pid_t pid = start(&st);
+    pthread_t t;
+
+    ck_assert_int_eq(pthread_create(&t, NULL, watch, &st), 0);
+    for (int seen = 0; seen < 50;) {
+        int64_t pages = now();
+
+        og_backends_want(&table, OG_BACKEND_FORKED);
+        ck_assert(pages == 0 || (pages >= st.resident_pages / 2 && who != 0));
+        seen += pages > 0;
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    pthread_join(t, NULL);
+    end(pid);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("backends");
@@ -131,5 +169,6 @@ int main(void)
     tcase_add_test(t, is_not_fooled_by_a_pid);
     tcase_add_test(t, has_room_for_so_many);
     tcase_add_test(t, knows_what_is_wanted);
+    tcase_add_test(t, is_read_while_it_changes);
     return unit_run("backends", &t, 1);
 }

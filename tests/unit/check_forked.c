@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -225,6 +226,50 @@ START_TEST(sweeps)
 }
 END_TEST
 
+/* Two processes of the same pids, of which one after the other has a place: each has its own
+ * parent and time. */
+enum { FIRST = 0x40000000, PIDS = 3, PARENTS = 1000 };
+static int stop;
+
+static void *come_and_go(void *arg)
+{
+    int32_t n = *(int *)arg;
+
+    for (int i = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED); i++) {
+        pid_t pid = FIRST + i % PIDS;
+
+        og_forked_add(&forked, pid, PARENTS * n + i % PIDS, (uint64_t)(PARENTS * n + i % PIDS));
+        og_forked_mark(&forked, pid, OG_FORKED_WORKER);
+        og_forked_forget(&forked, pid);
+    }
+    return NULL;
+}
+
+START_TEST(is_never_torn)
+{
+    pthread_t t[2];
+    int n[] = { 1, 2 };
+    og_process_t p;
+
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(pthread_create(&t[i], NULL, come_and_go, &n[i]), 0);
+    for (int seen = 0, i = 0; seen < 2000; i++) {
+        pid_t pid = FIRST + i % PIDS;
+
+        if (!og_forked_find(&forked, pid, &p))
+            continue;
+        seen++;
+        ck_assert_int_eq(p.pid, pid);
+        ck_assert_int_eq(p.ppid % PARENTS, i % PIDS);
+        ck_assert_uint_eq(p.begun_usec, (uint64_t)p.ppid);
+        ck_assert_uint_eq(p.marks & ~OG_FORKED_WORKER, 0);
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("forked");
@@ -238,5 +283,6 @@ int main(void)
     tcase_add_test(tc, keeps_the_living);
     tcase_add_test(tc, displaces_the_oldest);
     tcase_add_test(tc, sweeps);
+    tcase_add_test(tc, is_never_torn);
     return unit_run("forked", &tc, 1);
 }

@@ -575,6 +575,86 @@ START_TEST(is_never_torn)
 }
 END_TEST
 
+/* The master: workers come and go in one slot, of which each has a request; and the watcher's
+ * predecessor, which tells of kills. Their numbers are all the same. */
+static void *come_and_go(void *arg)
+{
+    og_kill_t kill = { .event = "worker-killed" };
+    unsigned mine = 0;
+
+    for (int n = 1; !__atomic_load_n(&stop, __ATOMIC_RELAXED); n = n % 1000 + 1) {
+        og_asked_t a = { .pid = n, .tid = n, .usec = (uint64_t)n, .path = "/", .query = "query" };
+        og_request_t *cell;
+
+        og_ledger_started(l, 1, n, n, (uint64_t)n);
+        cell = og_ledger_begin(l, 1, &mine, &a, &same);
+        og_ledger_name(cell, n % 2 != 0 ? "odd" : "even", NULL);
+        og_ledger_route(cell, (uint64_t)n);
+        og_ledger_exited(l, 1, n, n, (uint64_t)n + 1);
+        kill.usec = (uint64_t)n;
+        kill.pid = n;
+        og_atomic_read(&kill.request, cell, sizeof *cell);
+        og_ledger_tell(l, &kill);
+    }
+    return arg;
+}
+
+static void is_of_one(const og_request_t *q)
+{
+    ck_assert_int_eq(q->pid, q->tid);
+    ck_assert_uint_eq(q->begun_usec, (uint64_t)q->pid);
+    ck_assert_str_eq(q->path, "/?query");
+    ck_assert(q->handler[0] == '\0' || strcmp(q->handler, q->pid % 2 != 0 ? "odd" : "even") == 0);
+}
+
+static uint64_t look(const og_request_t *q, void *ctx)
+{
+    is_of_one(q);
+    return (uint64_t)(q->pid + *(int *)ctx);
+}
+
+START_TEST(is_read_while_it_is_written)
+{
+    pthread_t t;
+    uint32_t dead = 0;
+    int none = 0;
+    og_worker_t w;
+    og_kill_t kill;
+
+    ck_assert_int_eq(pthread_create(&t, NULL, come_and_go, NULL), 0);
+    for (unsigned buried = 0, told = 0, living = 0; buried < 500 || told < 500 || living < 50;) {
+        og_ledger_look(l, look, &none);
+        if (og_ledger_nth(l, 1, &w)) {
+            living++;
+            ck_assert_int_eq(w.generation, w.pid);
+            ck_assert_uint_eq(w.started_usec, (uint64_t)w.pid);
+            if (w.in_flight > 0) {
+                is_of_one(&w.requests[0]);
+                ck_assert_int_eq(w.requests[0].pid, w.pid);
+                ck_assert(w.pages == 0 || w.pages == (uint64_t)w.pid);
+            }
+        }
+        if (og_ledger_next_dead(l, &dead, &w)) {
+            buried++;
+            ck_assert_int_eq(w.generation, w.pid);
+            ck_assert_uint_eq(w.ended_usec, (uint64_t)w.pid + 1);
+            ck_assert_int_eq(w.in_flight, 1);
+            is_of_one(&w.requests[0]);
+            ck_assert_int_eq(w.requests[0].pid, w.pid);
+            ck_assert_uint_eq(w.requests[0].route, (uint64_t)w.pid);
+        }
+        if (og_ledger_told(l, 0, &kill)) {
+            told++;
+            ck_assert_uint_eq(kill.usec, (uint64_t)kill.pid);
+            is_of_one(&kill.request);
+            ck_assert_int_eq(kill.request.pid, kill.pid);
+        }
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    pthread_join(t, NULL);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("ledger");
@@ -602,5 +682,6 @@ int main(void)
     tcase_add_test(tc, tells_the_dead_one_after_the_other);
     tcase_add_test(tc, knows_a_worker_that_the_master_does_not);
     tcase_add_test(tc, is_never_torn);
+    tcase_add_test(tc, is_read_while_it_is_written);
     return unit_run("ledger", &tc, 1);
 }

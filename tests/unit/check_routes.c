@@ -228,6 +228,8 @@ static struct {
     og_routes_t tables[TABLES];
 } *arena;
 
+static int stop;
+
 /* In every other round the set is full of others, and there is one newcomer. */
 static bool is_full(unsigned round)
 {
@@ -307,16 +309,38 @@ static void judge(void)
     }
 }
 
+/* Whoever reads a route has the text that belongs to its hash. */
+static void *read_all(void *arg)
+{
+    og_route_t copy;
+
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+        for (unsigned i = 0; i < TABLES * OG_ROUTES; i++) {
+            char pattern[16];
+
+            if (!og_routes_copy(&arena->tables[i / OG_ROUTES], i % OG_ROUTES, &copy))
+                continue;
+            snprintf(pattern, sizeof pattern, "/%u", (unsigned)(copy.hash / 2 / SETS) - 1);
+            ck_assert_str_eq(copy.pattern, pattern);
+            ck_assert_str_eq(copy.vhost, "v");
+        }
+    }
+    return arg;
+}
+
 START_TEST(gives_one_place_to_threads)
 {
-    pthread_t t[CONTENDERS];
+    pthread_t t[CONTENDERS], reader;
 
     open_arena();
+    ck_assert_int_eq(pthread_create(&reader, NULL, read_all, NULL), 0);
     for (unsigned i = 0; i < CONTENDERS; i++)
         ck_assert_int_eq(pthread_create(&t[i], NULL, contend_as_thread,
                                         (void *)(uintptr_t)i), 0);
     for (int i = 0; i < CONTENDERS; i++)
         pthread_join(t[i], NULL);
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    pthread_join(reader, NULL);
     judge();
 }
 END_TEST

@@ -165,6 +165,49 @@ START_TEST(is_shared_by_threads)
 }
 END_TEST
 
+static int stop;
+
+/* A process of its own: it grows by as many pages as it has requests, times a number. */
+static void *fill(void *arg)
+{
+    unsigned at = *(unsigned *)arg;
+    og_seeing_t s = { .requests = 0 };
+    int64_t pages = 0;
+
+    for (unsigned n = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED); n++) {
+        unsigned requests = 1 + n % OG_WINDOW_REQUESTS;
+
+        for (unsigned i = 0; i < requests; i++)
+            og_windows_see(&s, at, SEC);
+        pages += requests * (at + 1);
+        if (og_windows_shut(&s, SEC, 0, 0))
+            og_windows_close(&s, &windows, &routes, (pid_t)at + 1, SEC, pages, 0);
+    }
+    return NULL;
+}
+
+START_TEST(is_never_torn)
+{
+    pthread_t t[2];
+    unsigned at[] = { place("/a"), place("/b") };
+
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(pthread_create(&t[i], NULL, fill, &at[i]), 0);
+    for (unsigned seen = 0, i = 0; seen < 5000; i = (i + 1) % OG_WINDOWS) {
+        if (!og_windows_copy(&windows, i, &window))
+            continue;
+        seen++;
+        ck_assert_uint_eq(window.seen, 1);
+        ck_assert_uint_eq(window.routes[0].at + 1U, (unsigned)window.pid);
+        ck_assert_int_eq(window.grown, window.routes[0].requests * window.pid);
+        ck_assert_uint_eq(window.routes[0].hash, (uint32_t)routes.routes[window.pid - 1].hash);
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("windows");
@@ -176,5 +219,6 @@ int main(void)
     tcase_add_test(t, leaves_out_what_others_did);
     tcase_add_test(t, is_closed_by_another);
     tcase_add_test(t, is_shared_by_threads);
+    tcase_add_test(t, is_never_torn);
     return unit_run("windows", &t, 1);
 }
