@@ -70,7 +70,7 @@ packages_of () {
     run-rpm)
         echo "$(packages_of demo rpm)" check-devel systemd-devel python3 python3-pytest \
             python3-pytest-xdist valgrind \
-            procps-ng xz libasan libubsan ShellCheck mandoc nghttp2 mod_http2 ;;
+            procps-ng xz libasan libtsan libubsan ShellCheck mandoc nghttp2 mod_http2 ;;
     fuzz-deb)
         echo clang libclang-rt-dev libc6-dev libjansson-dev pkg-config ;;
     fuzz-rpm)
