@@ -79,6 +79,8 @@ packages_of () {
         echo mmdebstrap ;;
     vm-deb)
         echo "$(packages_of demo deb)" xz-utils mmdebstrap qemu-system-x86 e2fsprogs fdisk ;;
+    arm64-deb)
+        echo make gcc-aarch64-linux-gnu qemu-user mmdebstrap ;;
     mutate-deb)
         echo "$(packages_of run deb)" python3-clang-14 binutils ;;
     mutate-rpm)
