@@ -71,7 +71,8 @@ bool og_forked_find(const og_forked_t *f, pid_t pid, og_process_t *out)
         if (OG_LOAD(&p->pid) != pid)
             continue;
         og_atomic_read(out, p, sizeof *out);
-        if (OG_PEEK(&p->pid) == pid)
+        /* The parent tells apart two processes that had this pid one after the other. */
+        if (out->pid == pid && OG_PEEK(&p->pid) == pid && OG_PEEK(&p->ppid) == out->ppid)
             return true;
     }
     return false;
