@@ -68,9 +68,10 @@ def run_room(room, numbers, known, options, verbose):
                 words = room.words(room.mutants[i])
                 place = f"{room.name}:{room.line(room.mutants[i])}: " + " -> ".join(words)
                 end = "no mutant" if killer is None else "killed" if killer else "survived"
+                if end != "killed":
+                    unused.discard((room.name, *words))
                 if end == "survived" and (room.name, *words) in known:
                     end = "equivalent"
-                    unused.discard((room.name, *words))
                 count[end] += 1
                 if verbose:
                     print(f"{place}: {end} {killer or ''}", flush=True)
