@@ -170,10 +170,8 @@ static int parse_mountinfo(const char *text, og_cgroup_t *cg, bool inside)
 
 int og_cgroup_parse(const char *cgroup, const char *mountinfo, og_cgroup_t *cg)
 {
-    int rc;
+    int rc = parse_cgroup(cgroup, cg);
 
-    memset(cg, 0, sizeof *cg);
-    rc = parse_cgroup(cgroup, cg);
     if (rc == 0) {
         rc = parse_mountinfo(mountinfo, cg, true);
         if (rc == -ENOENT)

@@ -3,12 +3,44 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* What stands in for libc's (ld's --wrap): large pieces are counted, or refused. */
+void *__wrap_malloc(size_t len);
+void *__real_malloc(size_t len);
+void __wrap_free(void *at);
+void __real_free(void *at);
+
+static bool refused;
+static int large;
+static const void *largest;
+
+void *__wrap_malloc(size_t len)
+{
+    void *at;
+
+    if (len < 100000)
+        return __real_malloc(len);
+    if (refused)
+        return NULL;
+    large++;
+    largest = at = __real_malloc(len);
+    return at;
+}
+
+void __wrap_free(void *at)
+{
+    large -= large > 0 && at == largest;
+    __real_free(at);
+}
 
 /* --- The two texts ------------------------------------------------------------------ */
 
@@ -59,6 +91,10 @@ static const struct {
     { "escapes in the mount, none in the path", "0::/a\\040b\n",
       "9 8 0:30 / /mnt/my\\040cg\\134x\\9 rw - cgroup2 none rw\n", 0, 2, "/a\\040b",
       "/mnt/my cg\\x\\9", "/mnt/my cg\\x\\9/a\\040b" },
+    { "escapes, all but", "0::/\n",
+      "9 8 0:30 / /m\\/77\\477\\1/7\\187\\17/\\178/1234 rw - cgroup2 none rw\n", 0, 2,
+      "/", "/m\\/77\\477\\1/7\\187\\17/\\178/1234",
+      "/m\\/77\\477\\1/7\\187\\17/\\178/1234" },
     { "any escape", "0::/\n", "9 8 0:30 / /m\\303\\277\\001\\070 rw - cgroup2 none rw\n",
       0, 2, "/", "/m\303\277\0018", "/m\303\277\0018" },
     { "what looks like an escape", "0::/\n",
@@ -67,6 +103,20 @@ static const struct {
     { "lines cut off", "0::/a\n",
       "9\n9 8 0:30\n9 8 - cgroup2\n9 8 0:30 / /x rw\n" V2_MOUNT, 0, 2, "/a",
       "/sys/fs/cgroup", "/sys/fs/cgroup/a" },
+    { "a controller without a name", "4:,memory:/a\n", V1_MOUNT, 0, 1, "/a",
+      "/sys/fs/cgroup/memory", "/sys/fs/cgroup/memory/a" },
+    { "hybrid: a longer path before", "0::/user.slice/a\n2:memory:/m\n", V1_MOUNT, 0, 1,
+      "/m", "/sys/fs/cgroup/memory", "/sys/fs/cgroup/memory/m" },
+    { "the mount whose root the path is, of two", "0::/web/a\n",
+      "9 8 0:30 /db /mnt/db rw - cgroup2 none rw\n"
+      "9 8 0:30 /web/a /mnt/a rw - cgroup2 none rw\n",
+      0, 2, "/web/a", "/mnt/a", "/mnt/a" },
+    { "no option", "0::/a\n", "9 8 0:30 / /m - cgroup2 none rw\n", 0, 2, "/a", "/m",
+      "/m/a" },
+    { "an option that begins like the end of them", "0::/a\n",
+      "9 8 0:30 / /m rw -x - cgroup2 none rw\n", 0, 2, "/a", "/m", "/m/a" },
+    { "the end of options where the mount should be", "0::/a\n",
+      "9 8 0:30 / - cgroup2 none rw\n", -ENOENT, 0, "", "", "" },
     { "no cgroup", "", V2_MOUNT, -ENOENT, 0, "", "", "" },
     { "no memory cgroup", "3:cpu:/a\n1:name=systemd:/b\n", V1_MOUNT V2_MOUNT, -ENOENT, 0,
       "", "", "" },
@@ -90,6 +140,28 @@ START_TEST(texts_are_read)
     ck_assert_str_eq(cg.path, texts[_i].path);
     ck_assert_str_eq(cg.mount, texts[_i].mount);
     ck_assert_str_eq(cg.dir, texts[_i].dir);
+}
+END_TEST
+
+/* Texts that end where the memory does, without a newline. */
+START_TEST(nothing_is_behind_the_end)
+{
+    static const char cgroup[] = "0::/a", mounts[] = "9 8 0:30 / /m rw - cgroup2 none rw";
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages =
+        mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    og_cgroup_t cg;
+
+    ck_assert(pages != MAP_FAILED);
+    ck_assert_int_eq(mprotect(pages + page, page, PROT_NONE), 0);
+    ck_assert_int_eq(mprotect(pages + 3 * page, page, PROT_NONE), 0);
+    memcpy(pages + page - sizeof cgroup, cgroup, sizeof cgroup);
+    memcpy(pages + 3 * page - sizeof mounts, mounts, sizeof mounts);
+    ck_assert_int_eq(og_cgroup_parse(pages + page - sizeof cgroup,
+                                     pages + 3 * page - sizeof mounts, &cg),
+                     0);
+    ck_assert_str_eq(cg.dir, "/m/a");
+    munmap(pages, 4 * page);
 }
 END_TEST
 
@@ -120,6 +192,22 @@ START_TEST(long_paths_are_refused)
              (int)most + 1, name);
     ck_assert_int_eq(og_cgroup_parse("0::/\n", mounts, &cg), -ENAMETOOLONG);
     ck_assert_mem_eq(&cg, &zero, sizeof cg);
+    /* Of the path, and of the mount's root, all but the last byte would do. */
+    snprintf(cgroup, sizeof cgroup, "0::%.*s\n", (int)most + 1, name);
+    ck_assert_int_eq(
+        og_cgroup_parse(cgroup, "9 8 0:30 /x /m rw - cgroup2 none rw\n", &cg),
+        -ENAMETOOLONG);
+    snprintf(mounts, sizeof mounts, "9 8 0:30 %.*s /m rw - cgroup2 none rw\n",
+             (int)most + 1, name);
+    ck_assert_int_eq(og_cgroup_parse("0::/\n", mounts, &cg), -ENAMETOOLONG);
+    /* The folder. */
+    snprintf(cgroup, sizeof cgroup, "0::%.*s\n", (int)most - 2, name);
+    ck_assert_int_eq(og_cgroup_parse(cgroup, "9 8 0:30 / /m rw - cgroup2 none rw\n", &cg),
+                     0);
+    ck_assert_uint_eq(strlen(cg.dir), most);
+    snprintf(cgroup, sizeof cgroup, "0::%.*s\n", (int)most - 1, name);
+    ck_assert_int_eq(og_cgroup_parse(cgroup, "9 8 0:30 / /m rw - cgroup2 none rw\n", &cg),
+                     -ENAMETOOLONG);
 }
 END_TEST
 
@@ -165,6 +253,14 @@ static void put(const char *path, const char *format, ...)
     vfprintf(f, format, args);
     va_end(args);
     ck_assert_int_eq(fclose(f), 0);
+}
+
+static void remove_file(const char *path)
+{
+    char name[512];
+
+    snprintf(name, sizeof name, "%s/%s", top, path);
+    ck_assert_int_eq(unlink(name), 0);
 }
 
 static int find(og_cgroup_t *cg)
@@ -250,6 +346,7 @@ START_TEST(usage_of_an_open_file)
     ck_assert_int_eq(find(&cg), 0);
     fd = og_cgroup_open_usage(&cg);
     ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
     ck_assert_int_eq(og_cgroup_reread(fd, &n), 0);
     ck_assert_uint_eq(n, 4096);
     put("cg/a/memory.current", "12288\n");
@@ -257,6 +354,10 @@ START_TEST(usage_of_an_open_file)
     ck_assert_uint_eq(n, 12288);
     close(fd);
     ck_assert_int_eq(og_cgroup_reread(fd, &n), -EBADF);
+    close(0);
+    ck_assert_int_eq(og_cgroup_open_usage(&cg), 0); /* a descriptor like others */
+    close(0);
+    ck_assert_int_eq(open("/dev/null", O_RDONLY), 0);
     cg.version = 1;
     ck_assert_int_eq(og_cgroup_open_usage(&cg), -ENOENT);
     cg.version = 0;
@@ -315,8 +416,14 @@ START_TEST(no_cgroup)
     memset(&zero, 0, sizeof zero);
     ck_assert_int_eq(find(&cg), -ENOENT); /* no /proc */
     ck_assert_mem_eq(&cg, &zero, sizeof cg);
+    put("proc/self/cgroup", "%s", "");
+    put("proc/self/mountinfo", "%s", "");
+    ck_assert_int_eq(find(&cg), -ENOENT);
+    put("proc/self/cgroup", "0::/a\n");
+    ck_assert_int_eq(find(&cg), -ENOENT);
+    remove_file("proc/self/mountinfo");
+    ck_assert_int_eq(find(&cg), -ENOENT);
     put("proc/self/cgroup", "3:cpu:/a\n");
-    ck_assert_int_eq(find(&cg), -ENOENT); /* no mountinfo */
     put("proc/self/mountinfo", "35 24 0:31 / /sys rw - cgroup2 cgroup2 rw\n");
     ck_assert_int_eq(find(&cg), -ENOENT);
     ck_assert_mem_eq(&cg, &zero, sizeof cg);
@@ -337,6 +444,8 @@ START_TEST(odd_files)
     ck_assert_int_eq(find(&cg), 0);
     ck_assert_int_eq(og_cgroup_usage(&cg, &n), -ENOENT); /* the root of version 2 */
     ck_assert_uint_eq(limit(&cg), OG_CGROUP_UNLIMITED);
+    put("cg/memory.current", "mad\n");
+    ck_assert_int_eq(og_cgroup_usage(&cg, &n), -EINVAL);
     put("cg/memory.current", "lots\n");
     put("cg/memory.max", "%s", "");
     ck_assert_int_eq(og_cgroup_usage(&cg, &n), -EINVAL);
@@ -345,6 +454,27 @@ START_TEST(odd_files)
     ck_assert_int_eq(og_cgroup_usage(&cg, &n), -EFBIG);
     put("proc/self/cgroup", "%09000d\n", 1);
     ck_assert_int_eq(find(&cg), -EFBIG);
+}
+END_TEST
+
+/* What it reads into is given back, and may be refused. */
+START_TEST(no_memory)
+{
+    og_cgroup_t cg, zero;
+
+    memset(&zero, 0, sizeof zero);
+    put("proc/self/cgroup", "0::/a\n");
+    put("proc/self/mountinfo", "35 24 0:31 / %s/cg rw - cgroup2 cgroup2 rw\n", top);
+    ck_assert_int_eq(find(&cg), 0);
+    ck_assert_int_eq(large, 0);
+    refused = true;
+    ck_assert_int_eq(find(&cg), -ENOMEM);
+    refused = false;
+    ck_assert_mem_eq(&cg, &zero, sizeof cg);
+    put("proc/self/cgroup", "0::/\n");
+    remove_file("proc/self/mountinfo");
+    ck_assert_int_eq(find(&cg), -ENOENT);
+    ck_assert_int_eq(large, 0);
 }
 END_TEST
 
@@ -370,6 +500,7 @@ int main(void)
     TCase *cases[] = { parse, files };
 
     tcase_add_loop_test(parse, texts_are_read, 0, sizeof texts / sizeof *texts);
+    tcase_add_test(parse, nothing_is_behind_the_end);
     tcase_add_test(parse, long_paths_are_refused);
     tcase_add_checked_fixture(files, make_top, remove_top);
     tcase_add_test(files, version_1);
@@ -379,6 +510,7 @@ int main(void)
     tcase_add_test(files, container);
     tcase_add_test(files, no_cgroup);
     tcase_add_test(files, odd_files);
+    tcase_add_test(files, no_memory);
     tcase_add_test(files, this_machine);
     return unit_run("cgroup", cases, 2);
 }
