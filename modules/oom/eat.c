@@ -35,8 +35,6 @@ static int tell(run_t *r)
 {
     oom_eaten_t now = { r->phase, r->cycle, r->before + r->bytes };
 
-    if (now.bytes > r->out->bytes)
-        r->out->bytes = now.bytes;
     r->told_bytes = r->bytes;
     r->told_nsec = r->eater->clock.now_nsec();
     return r->eater->tell(r->eater->baton, &now) ? OOM_END_DONE : OOM_END_STOPPED;
