@@ -84,6 +84,8 @@ static const struct {
     { "size=2G", 2 * GIB },
     { "size=1T", 1024 * GIB },
     { "size=%31%30M", 10 * MIB },
+    { "size=1%394%4D", 194 * MIB },
+    { "size=1%6bi%42", KIB },
     { "size=50%", 64 * MIB },
     { "size=50%25", 64 * MIB },
     { "size=100%", 128 * MIB },
@@ -161,8 +163,17 @@ static const struct {
     { "size=18446744073709551617", "\"size\"", "\"18446744073709551617\"", "bytes" },
     { "size=8388608T", "\"size\"", "\"8388608T\"", "bytes" },
     { "size=9223372036854775807%", "\"size\"", "\"9223372036854775807%\"", "at most" },
+    { "size=1%0g", "\"size\"", "\"1%0g\"", "bytes" },
+    { "size=1%g0", "\"size\"", "\"1%g0\"", "bytes" },
+    { "size=1%/f", "\"size\"", "\"1%/f\"", "bytes" },
+    { "size=1%:f", "\"size\"", "\"1%:f\"", "bytes" },
     { "size=unlimited", "\"size\"", "\"unlimited\"", "bytes" },
     { "size=1M&size=2M", "\"size\"", "\"2M\"", "once" },
+    { "rate=1M&rate=1M", "\"rate\"", "\"1M\"", "once" },
+    { "hold=1&hold=1", "\"hold\"", "\"1\"", "once" },
+    { "kind=anon&kind=mmap", "\"kind\"", "\"mmap\"", "once" },
+    { "leak=1&leak=0", "\"leak\"", "\"0\"", "once" },
+    { "repeat=2&size=1&repeat=3", "\"repeat\"", "\"3\"", "once" },
     { "rate=50%", "\"rate\"", "\"50%\"", "a second" },
     { "rate=0", "\"rate\"", "\"0\"", "a second" },
     { "rate=99999999999T", "\"rate\"", "\"99999999999T\"", "a second" },
@@ -211,6 +222,23 @@ START_TEST(long_ones_are_cut)
     memcpy(query, "size=1", 6);
     refuse(query, OOM_PLAN_UNLIMITED);
     ck_assert_ptr_nonnull(strstr(err, "\"1%%%"));
+    memset(query, 'x', sizeof query - 1);
+    refuse(query, OOM_PLAN_UNLIMITED);
+    ck_assert_ptr_nonnull(strstr(err, "xxx...\""));
+    /* 40 bytes are shown, and no more. */
+    snprintf(query, sizeof query, "size=%040d", 0);
+    refuse(query, OOM_PLAN_UNLIMITED);
+    ck_assert_ptr_nonnull(strstr(err, "00\""));
+    snprintf(query, sizeof query, "size=%041d", 0);
+    refuse(query, OOM_PLAN_UNLIMITED);
+    ck_assert_ptr_nonnull(strstr(err, "00...\""));
+    /* 64 are looked at, and one more is too much, even if they would make a size. */
+    snprintf(query, sizeof query, "size=%064d", 7);
+    ck_assert_uint_eq(parse(query, OOM_PLAN_UNLIMITED).size_bytes, 7);
+    snprintf(query, sizeof query, "size=%064d0", 7);
+    refuse(query, OOM_PLAN_UNLIMITED);
+    memset(query, '%', sizeof query - 1);
+    memcpy(query, "size=1", 6);
     /* Nothing but zeros, and yet no size: longer than any that means something. */
     memset(query + 5, '0', sizeof query - 6);
     query[sizeof query - 2] = '1';
@@ -224,6 +252,7 @@ START_TEST(kinds_that_end_by_themselves)
     ck_assert_uint_eq(parse("kind=reserve", OOM_PLAN_UNLIMITED).size_bytes, 256 * MIB);
     ck_assert_uint_eq(parse("kind=fork", OOM_PLAN_UNLIMITED).size_bytes,
                       128 * MIB * 6 / 10);
+    ck_assert_uint_eq(parse("repeat=1", OOM_PLAN_UNLIMITED).repeat, 1);
     ck_assert_uint_eq(parse("kind=file&size=3M", OOM_PLAN_UNLIMITED).size_bytes, 3 * MIB);
 }
 END_TEST
@@ -318,6 +347,50 @@ START_TEST(cycles_cannot_slip_by)
 }
 END_TEST
 
+/* What comes on top of the size that was given is named, and nothing else. */
+START_TEST(what_it_comes_to)
+{
+    static const struct {
+        const char *query;
+        bool cycles, copy;
+    } t[] = { { "size=65M", false, false },
+              { "size=65M&leak=1", false, false },
+              { "size=65M&repeat=4", false, false },
+              { "size=65M&leak=1&repeat=1", false, false },
+              { "size=17M&leak=1&repeat=4", true, false },
+              { "size=33M&leak=1&repeat=2", true, false },
+              { "size=33M&kind=fork", false, true },
+              { "size=33M&kind=fork&leak=1&repeat=2", true, true } };
+
+    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+        refuse(t[i].query, 64 * MIB);
+        ck_assert_msg((strstr(err, "in all cycles of leak=1, with what keeps each") !=
+                       NULL) == t[i].cycles,
+                      "%s: %s", t[i].query, err);
+        ck_assert_msg((strstr(err, "with the copy of kind=fork") != NULL) == t[i].copy,
+                      "%s: %s", t[i].query, err);
+    }
+}
+END_TEST
+
+/* Limits that nearly no machine has. */
+START_TEST(limits_at_the_ends_of_numbers)
+{
+    oom_bounds_t b = { 100, OOM_PLAN_UNLIMITED };
+    oom_plan_t p;
+
+    ck_assert_int_eq(oom_plan_parse("size=9223372036854775807%", &b, &p, err, sizeof err),
+                     0);
+    ck_assert_uint_eq(p.size_bytes, OOM_PLAN_BYTES_MAX);
+    b.limit_bytes = 101;
+    ck_assert_int_eq(oom_plan_parse("size=9223372036854775807%", &b, &p, err, sizeof err),
+                     -EINVAL);
+    b.limit_bytes = UINT64_MAX;
+    ck_assert_int_eq(oom_plan_parse("kind=file", &b, &p, err, sizeof err), 0);
+    ck_assert_uint_eq(p.size_bytes, OOM_PLAN_BYTES_MAX);
+}
+END_TEST
+
 START_TEST(too_many_cycles)
 {
     refuse("leak=1&repeat=1000", 999);
@@ -339,10 +412,13 @@ END_TEST
 
 START_TEST(an_amount)
 {
-    oom_amount_t a;
+    oom_amount_t a = { .n = 4711 };
 
     ck_assert_int_eq(oom_plan_amount("Unlimited", &a), 0);
+    ck_assert_uint_eq(a.n, 0);
     ck_assert(oom_plan_resolve(&a, 1) == OOM_PLAN_UNLIMITED);
+    ck_assert_int_eq(oom_plan_amount("50%", &a), 0);
+    ck_assert_uint_eq(oom_plan_resolve(&a, 199), 99);
     ck_assert_int_eq(oom_plan_amount("25%", &a), 0);
     ck_assert_uint_eq(oom_plan_resolve(&a, 4 * GIB), GIB);
     ck_assert_uint_eq(oom_plan_resolve(&a, 3), 1);
@@ -350,6 +426,7 @@ START_TEST(an_amount)
     ck_assert_uint_eq(oom_plan_resolve(&a, 1), GIB);
     ck_assert_int_eq(oom_plan_amount("9223372036854775807%", &a), 0);
     ck_assert_uint_eq(oom_plan_resolve(&a, UINT64_MAX), OOM_PLAN_BYTES_MAX);
+    ck_assert_uint_eq(oom_plan_resolve(&a, 200), OOM_PLAN_BYTES_MAX);
     ck_assert_int_eq(oom_plan_amount("", &a), -EINVAL);
     ck_assert_int_eq(oom_plan_amount("0", &a), -EINVAL);
     ck_assert_int_eq(oom_plan_amount("unlimitedly", &a), -EINVAL);
@@ -363,6 +440,7 @@ START_TEST(a_step)
         uint64_t size, limit, step;
     } t[] = { { 1, 128 * MIB, MIB },
               { 32 * MIB, 128 * MIB, MIB },
+              { 64 * MIB - 1, 128 * MIB, MIB },
               { 64 * MIB, 128 * MIB, 2 * MIB },
               { GIB, 128 * MIB, 4 * MIB },
               { OOM_PLAN_UNLIMITED, 128 * MIB, 4 * MIB },
@@ -399,6 +477,8 @@ int main(void)
     tcase_add_test(cap, the_cap_cuts);
     LOOP(cap, above_the_cap, above);
     tcase_add_loop_test(cap, cycles_cannot_slip_by, 0, OOM_KIND_COUNT);
+    tcase_add_test(cap, what_it_comes_to);
+    tcase_add_test(cap, limits_at_the_ends_of_numbers);
     tcase_add_test(cap, too_many_cycles);
     return unit_run("plan", cases, 3);
 }
