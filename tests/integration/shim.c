@@ -3,6 +3,7 @@
  * wrong. A file in the folder that SHIM names is a switch of the fault that is called like it; the
  * file is read or looked for at each call. Other callers find libc as it is, but for "hurry". */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -49,6 +50,22 @@ static void switch_off(const char *name)
 
     path_of(path, name);
     unlink(path);
+}
+
+/* One byte more in the switch's file, if it is on. */
+static bool one_more(const char *name)
+{
+    char path[512];
+    int fd;
+
+    path_of(path, name);
+    fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    if (write(fd, ".", 1) != 1)
+        abort();
+    close(fd);
+    return true;
 }
 
 /* Is this the module's call, and is it to go wrong? */
@@ -199,6 +216,27 @@ ssize_t read(int fd, void *buf, size_t size)
     return NEXT(read)(fd, buf, size);
 }
 
+static DIR *proc; /* /proc, while the watcher looks through it */
+
+DIR *opendir(const char *path)
+{
+    DIR *dir = NEXT(opendir)(path);
+
+    if (strcmp(path, "/proc") == 0 && is_watcher() && IS_WRONG("looked"))
+        proc = dir;
+    return dir;
+}
+
+/* "looked": its size is how often the watcher has looked through /proc. */
+int closedir(DIR *dir)
+{
+    if (dir == proc && proc != NULL)
+        one_more("looked");
+    if (dir == proc)
+        proc = NULL;
+    return NEXT(closedir)(dir);
+}
+
 /* "score": oom_score_adj takes each value, and keeps its own. */
 ssize_t write(int fd, const void *buf, size_t size)
 {
@@ -250,16 +288,6 @@ int clock_gettime(clockid_t clock, struct timespec *t)
 void apr_sleep(int64_t usec)
 {
     void (*next)(int64_t) = (void (*)(int64_t))dlsym(RTLD_NEXT, "apr_sleep");
-    char path[512];
-    int fd;
 
-    path_of(path, "hurry");
-    if (usec != 1000000 || getpid() != first ||
-        (fd = NEXT(open)(path, O_WRONLY | O_APPEND | O_CLOEXEC)) < 0) {
-        next(usec);
-        return;
-    }
-    NEXT(write)(fd, ".", 1);
-    close(fd);
-    next(10000);
+    next(usec == 1000000 && getpid() == first && one_more("hurry") ? 10000 : usec);
 }

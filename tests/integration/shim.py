@@ -20,7 +20,7 @@ class Shim:
     def on(self, name, text=""):
         with open(self._path(f".{name}"), "w") as f:
             f.write(text)
-        os.chmod(f.name, 0o666)
+        os.chmod(f.name, 0o666)  # whoever it is by then
         os.rename(f.name, self._path(name))
 
     def off(self, name):
@@ -29,15 +29,17 @@ class Shim:
     def is_on(self, name):
         return os.path.exists(self._path(name))
 
+    def count(self, name):
+        """Of a switch that counts."""
+        return os.path.getsize(self._path(name))
+
     def set_clock(self, seconds):
         """From here on it stands still there."""
         self.on("clock", str(round(seconds * 1e6)))
 
     def looks_around(self):
         """Waits until the master, which hurries, has looked around (the monitor's hook)."""
-        def waits():
-            return os.path.getsize(self._path("hurry"))
-
-        before = waits()
+        before = self.count("hurry")
         # It looks at each tenth, httpd's INTERVAL_OF_WRITABLE_PROBES; or sooner, if one ended.
-        self.server.wait_for(lambda: waits() >= before + 21, what="the master to look around")
+        self.server.wait_for(lambda: self.count("hurry") >= before + 21,
+                             what="the master to look around")
