@@ -8,6 +8,7 @@ import pytest
 
 from shim import Shim
 from test_guard import run_in
+from test_history import wait_for_note
 
 pytestmark = pytest.mark.any_mpm
 
@@ -134,7 +135,7 @@ def test_a_state_of_its_own_name(httpd, name, there):
     os.mkdir(f"{server.root}/own")
     server.write_conf(f"OOMGuardState {name.format(root=server.root)}\n")
     server.start()
-    server.wait_for(lambda: os.path.getsize(f"{server.root}/{there}") == 8192, what="the state")
+    wait_for_note(server, there)
     assert not os.path.exists(f"{server.root}/oomguard.state")
     before = server.master_pid
     server.kill()

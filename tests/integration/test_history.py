@@ -16,6 +16,7 @@ import pytest
 import httpd as harness
 import killgate
 import processes
+from events import has_shape
 from test_guard import eat, run_in, told, watcher, watchers
 from test_witnesses import in_flight, noted, settled
 
@@ -39,6 +40,23 @@ def recorded(server):
     """Waits until the watcher is through with all kills: the line comes first."""
     server.wait_for(lambda: int(noted(server, "events")) >= len(server.kernel_kills()),
                     what="the end of what it records")
+
+
+def event_of(server, pid, shape):
+    """The event of that process, once there is one. The kernel may kill another one, before the
+    memory of the first is free."""
+    def found():
+        return [e for e in history(server) if e.get("pid") == pid]
+    (event,) = server.wait_for(found, what=f"the event of {pid}")
+    return has_shape(event, shape)
+
+
+def wait_for_note(server, name="oomguard.state"):
+    """Until the watcher has noted what the next httpd is to know of this one."""
+    def noted():
+        with open(f"{server.root}/{name}") as f:
+            return f"master {server.master_pid}\n" in f.read()
+    server.wait_for(noted, what="a note")
 
 
 def takes_a_journal(server):

@@ -11,10 +11,11 @@ import pytest
 import cgroup
 import httpd as harness
 import processes
+from events import END, GAP, has_shape
 from shim import Shim
 from test_forgery import write
 from test_guard import SCORES, eat, told, watcher, watchers
-from test_history import HISTORY, history, wait_for_events
+from test_history import HISTORY, event_of, history
 from test_witnesses import noted
 
 pytestmark = pytest.mark.any_mpm
@@ -40,6 +41,14 @@ def start_after(server, commands):
     """Starts it in a mount namespace of its own, behind these commands."""
     return harness.start_behind(server, server.inst, f"exec unshare -m sh -c '{commands} && "
                                 'exec "$0" "$@"\' "$@"')
+
+
+def line_of(server, tag, pid):
+    """The line about that worker, as soon as it is there. The kernel may kill another one, before
+    the memory of the first is free."""
+    def found():
+        return [line for line in server.errors(tag) if f"worker {pid}, slot " in line.text]
+    return server.wait_for(found, what=f"{tag} of {pid}")[0]
 
 
 def kill_a_worker(server):
@@ -121,13 +130,17 @@ def test_the_pause_grows_to_a_minute(shimmed):
 def test_a_kill_before_the_watcher_looks(shimmed, watch, tag):
     """It is behind, and told what it missed."""
     server, _ = shimmed(f"OOMGuardWatch {watch}\n", "late")
-    server.expect(tag, times=1)
+    server.expect(tag)
     kill = eat(server)
     server.wait_for(lambda: not os.path.exists(f"/proc/{kill.pid}"), what="its burial")
     (late,) = [p.pid for p in server.children() if p.name == "oomguard"]
     os.kill(late, signal.SIGCONT)
-    (line,) = server.wait_for_error(tag)
-    assert f"killed worker {kill.pid}" in line.text and '"GET" "/oom"' in line.text
+
+    def found():
+        return [line for line in server.errors(tag) if f"killed worker {kill.pid}" in line.text]
+
+    (line,) = server.wait_for(found, what="the kill")
+    assert '"GET" "/oom"' in line.text
 
 
 @pytest.mark.parametrize("fault, tag, says", [
@@ -188,6 +201,21 @@ def test_scores_that_the_kernel_does_not_keep(shimmed):
             assert line.level == "warn" and line.text.endswith(": the kernel kept another value")
 
 
+def test_no_right_to_lower_one(httpd):
+    """Said once. The others are set."""
+    server = httpd(start=False)
+    harness.start_behind(server, server.inst, "exec setpriv --bounding-set -sys_resource "
+                         '--inh-caps -sys_resource "$@"')
+    server.expect("OG0201", times=1)
+    (line,) = server.wait_for_error("OG0201")
+    assert line.level == "notice" and "It takes CAP_SYS_RESOURCE; or let systemd" in line.text
+    server.graceful()
+    server.graceful()
+    base = processes.oom_score_adj(os.getpid())
+    assert server.oom_score_adj() == base
+    assert {server.oom_score_adj(pid) for pid in server.workers()} == {base + 200}
+
+
 # --- Witnesses that are not there. Who names them is told at level error.
 
 def without_counters():
@@ -223,9 +251,8 @@ def test_no_log(shimmed, watch, level):
     server.graceful()
     assert (watchers(server) == []) == (watch == "kmsg")
     if watch != "kmsg":
-        server.expect("OG0104", times=1)
-        eat(server)
-        server.wait_for_error("OG0104")
+        server.expect("OG0104")
+        line_of(server, "OG0104", eat(server).pid)
 
 
 def test_neither_log_nor_counter(shimmed):
@@ -233,20 +260,17 @@ def test_neither_log_nor_counter(shimmed):
     server, _ = shimmed(HISTORY, "no-log", "no-counter")
     server.expect("OG0301", times=1)
     server.expect("OG0310", times=1)
-    server.expect("OG0109", times=2)
+    server.expect("OG0109")
     server.untold = "there is no witness"
     server.wait_for_error("OG0310")
-    killed = [eat(server).pid]
-    server.wait_for_error("OG0109")
-    killed.append(kill_a_worker(server))
-    lines = server.wait_for_error("OG0109", count=2)
-    for line, pid in zip(lines, killed):
-        assert line.level == "warn" and line.text.startswith(f"OG0109: worker {pid}, slot ")
+    killed = eat(server).pid
+    assert '"GET" "/oom"' in line_of(server, "OG0109", killed).text
+    for pid in (killed, kill_a_worker(server)):
+        line = line_of(server, "OG0109", pid)
+        assert line.level == "warn"
         assert ("vanished, and whether by the OOM killer can't be said: neither the kernel's log "
                 "nor its counter can be read") in line.text
-    assert '"GET" "/oom"' in lines[0].text
-    assert [(e["event"], e["pid"]) for e in wait_for_events(server, 2)] == [
-        ("vanished", pid) for pid in killed]
+        assert event_of(server, pid, END)["event"] == "vanished"
 
 
 def test_a_pid_namespace(httpd):
@@ -254,14 +278,18 @@ def test_a_pid_namespace(httpd):
     server = httpd(start=False)
     harness.start_behind(server, server.inst, 'exec unshare -p --fork --mount-proc "$@"')
     server.expect("OG0305", times=1)
-    server.expect("OG0104", times=1)
+    server.expect("OG0104")
     (server.master_pid,) = [p.pid for p in server.children()]
     server.graceful()
     (line,) = server.errors("OG0305")
     assert line.level == "notice" and '"OOMGuardWatch counter" silences this' in line.text
     eat(server)
-    (line,) = server.wait_for_error("OG0104")
-    assert '"GET" "/oom"' in line.text and "the kernel's log is not read" in line.text
+
+    def found():
+        return [line for line in server.errors("OG0104") if '"GET" "/oom"' in line.text]
+
+    line = server.wait_for(found, what="the kill")[0]
+    assert "the kernel's log is not read" in line.text
 
 
 # --- Records that are lost.
@@ -278,39 +306,46 @@ def lose(server, shim):
     return kill
 
 
+def gap(server):
+    """What is told of the loss, as soon as it is: its line, and its event."""
+    (line,) = server.wait_for_error("OG0307")
+
+    def found():
+        return [e for e in history(server) if e["event"] == "gap"]
+
+    return line, has_shape(server.wait_for(found, what="the gap")[0], GAP)
+
+
 def test_a_kill_among_lost_records(shimmed):
     """The counter and httpd know of it."""
     server, shim = shimmed(HISTORY)
-    server.expect("OG0104", times=1)
+    server.expect("OG0104")
     server.expect("OG0307", times=1)
     kill = lose(server, shim)
-    (line,) = server.wait_for_error("OG0104")
-    assert f"worker {kill.pid}, slot " in line.text
+    line = line_of(server, "OG0104", kill.pid)
     assert "; the kernel's log lost records then" in line.text and '"GET" "/oom"' in line.text
-    (line,) = server.wait_for_error("OG0307")
+    assert event_of(server, kill.pid, {**END, "vanished": int})["event"] == "counted"
+    line, event = gap(server)
     assert line.level == "warn"
     said = re.match(r"OG0307: (\d+) records of the kernel's log were overwritten before they could "
-                    r'be read; memory cgroup "(.*)" counts 1 OOM kill among them$', line.text)
-    assert int(said[1]) > 0 and said[2] == server.cgroup.name
-    counted, gap = wait_for_events(server, 2)
-    assert (counted["event"], counted["pid"]) == ("counted", kill.pid)
-    assert (gap["event"], gap["records"], gap["kills"]) == ("gap", int(said[1]), 1)
+                    r'be read; memory cgroup "(.*)" counts (\d+) OOM kills? among them$', line.text)
+    assert int(said[1]) > 0 and said[2] == server.cgroup.name and int(said[3]) > 0
+    assert (event["records"], event["kills"]) == (int(said[1]), int(said[3]))
 
 
 def test_a_kill_among_lost_records_that_nothing_counts(shimmed):
     server, shim = shimmed(HISTORY + "OOMGuardWatch kmsg\n")
-    server.expect("OG0109", times=1)
+    server.expect("OG0109")
     server.expect("OG0307", times=1)
     server.untold = "the only witness missed it"
     kill = lose(server, shim)
-    (line,) = server.wait_for_error("OG0109")
-    assert f"worker {kill.pid}, slot " in line.text and '"GET" "/oom"' in line.text
+    line = line_of(server, "OG0109", kill.pid)
+    assert '"GET" "/oom"' in line.text
     assert "the kernel's log lost records then, and nothing counts kills" in line.text
-    (line,) = server.wait_for_error("OG0307")
+    assert event_of(server, kill.pid, END)["event"] == "vanished"
+    line, event = gap(server)
     assert line.text.endswith("; a kill among them has no line")
-    vanished, gap = wait_for_events(server, 2)
-    assert (vanished["event"], vanished["pid"]) == ("vanished", kill.pid)
-    assert (gap["event"], gap["kills"]) == ("gap", None) and gap["records"] > 0
+    assert event["records"] > 0 and event["kills"] is None
 
 
 # --- Nothing of it.
