@@ -63,10 +63,11 @@ packages_of () {
         echo "$(packages_of demo deb)" apache2-utils check libsystemd-dev python3 python3-pytest \
             python3-pytest-xdist valgrind libc6-dbg procps xz-utils shellcheck mandoc nghttp2-client ;;
     apps-deb)
-        # Real applications, for tests/integration/test_apps.py.
-        echo libapache2-mod-wsgi-py3 libapache2-mod-php libapache2-mod-perl2 php-fpm ;;
+        # Real applications, for test_apps.py and test_fcgid.py of tests/integration.
+        echo libapache2-mod-fcgid libapache2-mod-wsgi-py3 libapache2-mod-php \
+            libapache2-mod-perl2 php-fpm ;;
     apps-rpm)
-        echo python3-mod_wsgi php php-fpm ;;
+        echo mod_fcgid python3-mod_wsgi php php-fpm ;;
     run-rpm)
         echo "$(packages_of demo rpm)" check-devel systemd-devel python3 python3-pytest \
             python3-pytest-xdist valgrind \
