@@ -4,7 +4,6 @@
 #include "unit.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -224,7 +223,7 @@ END_TEST
 #define NEWCOMER 20
 
 static struct {
-    unsigned arrived; /* at a point that all are to pass at the same moment, of all points */
+    unsigned arrived; /* where a round begins, of all rounds */
     og_routes_t tables[TABLES];
 } *arena;
 
@@ -246,34 +245,29 @@ static void open_arena(void)
     }
 }
 
-/* Waits for the others, and then a little longer or shorter than they. */
-static void meet(unsigned nth, unsigned me)
+/* Waits for the others, but not for long: they may not run now. Then a little longer or shorter
+ * than they. */
+static void meet(unsigned round, unsigned me)
 {
     unsigned arrived = __atomic_add_fetch(&arena->arrived, 1, __ATOMIC_ACQ_REL);
 
-    for (unsigned i = 1; arrived < nth * CONTENDERS; i++) {
-        if (i % 10000 == 0)
-            sched_yield();
+    for (unsigned i = 0; i < 20000 && arrived < (round + 1) * CONTENDERS; i++)
         arrived = __atomic_load_n(&arena->arrived, __ATOMIC_ACQUIRE);
-    }
-    for (volatile unsigned i = 0; i < nth * (me + 1) % 32; i++)
+    for (volatile unsigned i = 0; i < round * (me + 1) % 32; i++)
         ;
 }
 
 static void contend(unsigned me)
 {
-    unsigned met = 0;
-
     for (unsigned round = 0; round < STRESS_ROUNDS; round++) {
         og_routes_t *t = &arena->tables[round / SETS];
+        og_route_t *set = t->routes + round % SETS * OG_ROUTES_WAYS;
 
-        for (unsigned n = 0; n < OG_ROUTES_WAYS && !is_full(round); n++) {
-            meet(++met, me);
+        meet(round, me);
+        for (unsigned n = 0; n < OG_ROUTES_WAYS && !is_full(round); n++)
             og_routes_ended(take_nth(t, round % SETS, n), 1);
-        }
         if (is_full(round)) {
-            meet(++met, me);
-            og_routes_took(t->routes + round % SETS * OG_ROUTES_WAYS + (me + round / 2) % 4, 1);
+            og_routes_took(&set[(me + round / 2) % 4], 1); /* another one is the dullest */
             og_routes_ended(take_nth(t, round % SETS, NEWCOMER), 1);
         }
     }

@@ -13,7 +13,7 @@
 
 /* So many points of a function are tried at most, evenly spread: for each, a process does all that
  * comes before. */
-#define STEP_POINTS 150
+#define STEP_POINTS 60
 
 /* Makes one more instruction. False at the end of what the process does. */
 static inline bool step_once(pid_t pid)
