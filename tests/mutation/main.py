@@ -4,7 +4,8 @@
 Changes a room (modules/*/*.c of a library) in one place and runs the tests that link the room:
 a change, a mutant, that all tests pass has survived, and is printed as
 FILE:LINE: ORIGINAL -> MUTATED. Without FILE, all rooms, one after the other. With LINE, each
-mutant of that line with the test that killed it.
+mutant of that line with the test that killed it. Takes root: tests run in a memory cgroup and
+PID namespaces, for a mutant may eat memory and kill whomever it can.
 
   --list       print the mutants, run nothing
   --own        only the tests that include the room's header: quicker, while they are written
