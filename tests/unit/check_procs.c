@@ -209,14 +209,18 @@ END_TEST
 START_TEST(knows_who_is_gone)
 {
     siginfo_t info;
-    pid_t pid = fork();
+    pid_t pid;
 
+    signal(SIGHUP, SIG_DFL);
+    pid = fork();
     if (pid == 0)
-        _exit(0);
-    errno = EDOM;
-    ck_assert(!og_procs_gone(getpid()));
-    /* A zombie is there until it is waited for. */
+        for (;;)
+            pause();
+    ck_assert(!og_procs_gone(pid));
+    kill(pid, SIGKILL);
+    /* Nothing else has killed it. A zombie is there until it is waited for. */
     ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+    ck_assert_int_eq(info.si_status, SIGKILL);
     ck_assert(!og_procs_gone(pid));
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
     errno = EDOM;
