@@ -174,7 +174,7 @@ class Room:
                    CC=self.cc, top_srcdir=self.top, top_builddir=folder, MUTATE=str(chosen))
         wall = max(5, 10 * test.seconds)
         try:
-            done = subprocess.run([*ALONE, str(max(1, int(wall / 5))), *argv], cwd=self.build,
+            done = subprocess.run([*ALONE, str(int(wall / 2)), *argv], cwd=self.build,
                                   env=env, timeout=wall, start_new_session=True,
                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL)
