@@ -21,8 +21,9 @@ class Namespace:
             raise NamespaceError(f"no namespaces can be made here: {said.strip()}")
 
     def inside(self, argv):
-        """The command that runs this one in it, as the same process."""
-        return ["nsenter", "-t", str(self._holder.pid), "-i", "-m", "--", *argv]
+        """The command that runs this one in it, as the same process. Its root is that of the
+        tests, which may be in a chroot, and not that of the namespace."""
+        return ["nsenter", "-t", str(self._holder.pid), "-i", "-m", "-r", "--", *argv]
 
     def run(self, *argv):
         """Runs a command in it, and returns what that prints."""
