@@ -252,7 +252,10 @@ int child_request_begin(request_rec *r)
     self->kind = OG_BACKEND_NONE;
     self->cell = og_ledger_begin(ledger, my_slot(r->connection), &self->hint, &asked,
                                  &self->same);
-    self->connection = c->enabled != 0 && self->cell != NULL ? r->connection : NULL;
+    /* Not where mod_remoteip has put another one in its place. */
+    self->connection = self->cell != NULL && asked.client == r->connection->client_ip
+                           ? r->connection
+                           : NULL;
     self->connection_id = r->connection->id;
     if (self->cell != NULL) {
         self->cell_id = self->cell->id;
