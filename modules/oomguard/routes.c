@@ -66,9 +66,10 @@ static void put(char *out, size_t size, const char *text)
     og_atomic_text(out, text, strnlen(text, size - 1));
 }
 
+/* It is ready only at the end: one that was killed in the midst of this leaves it to be written
+ * anew. */
 static void write_text(og_route_t *r, uint64_t hash, const og_route_key_t *key)
 {
-    OG_STORE(&r->ready, 0); /* one who dies in the midst of this leaves it to be written anew */
     put(r->vhost, sizeof r->vhost, key->vhost);
     put(r->handler, sizeof r->handler, key->handler);
     put(r->pattern, sizeof r->pattern, key->pattern);
