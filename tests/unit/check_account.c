@@ -24,6 +24,8 @@ static const struct {
     { "", -1 },
     { "1 -2 3", -1 },
     { "1 18446744073709551615 3", -1 },
+    { "1 4611686018427387903 3", 4611686018427387900 },
+    { "1 4611686018427387904 3", -1 },
 };
 
 START_TEST(parses)
@@ -51,6 +53,14 @@ static void put(const char *path, const char *text)
     fclose(f);
 }
 
+static int truncate_statm(off_t size)
+{
+    char full[256];
+
+    snprintf(full, sizeof full, "%s/self/statm", root);
+    return truncate(full, size);
+}
+
 static void folder(const char *path)
 {
     char full[256];
@@ -63,7 +73,7 @@ static void has(int pages)
 {
     char text[64];
 
-    snprintf(text, sizeof text, "9000 %06d 100 1 0 1 0\n", pages + 100);
+    snprintf(text, sizeof text, "9 %06d 100 1 0 1 0\n", pages + 100);
     put("self/statm", text);
 }
 
@@ -89,6 +99,57 @@ static void teardown(void)
     snprintf(command, sizeof command, "rm -r %s", root);
     ck_assert_int_eq(system(command), 0);
 }
+
+/* Leaves digits where the next function has what it does not set. */
+static void __attribute__((noinline)) soil_stack(void)
+{
+    char soil[1024];
+
+    memset(soil, '7', sizeof soil);
+    __asm__ volatile("" : : "r"(soil) : "memory");
+}
+
+/* No byte more than there is is read, nor more than there is room for; and no program that the
+ * process may start has the descriptor, whichever it is. */
+START_TEST(reads_its_own)
+{
+    char longest[200];
+
+    setup("always [madvise] never\n");
+    ck_assert_int_ne(fcntl(account.statm, F_GETFD) & FD_CLOEXEC, 0);
+    put("self/statm", "9 500 10");
+    ck_assert_int_eq(truncate_statm(8), 0);
+    soil_stack();
+    ck_assert_int_eq(og_account_now(&account), 490);
+    /* The third number ends where the room does, after 12: its 3 is left out. */
+    memset(longest, '0', sizeof longest);
+    memcpy(longest, "9 5000 ", 7);
+    memcpy(longest + 125, "123", 4);
+    put("self/statm", longest);
+    ck_assert_int_eq(og_account_now(&account), 4988);
+    close(account.statm);
+    close(STDIN_FILENO);
+    has(1000);
+    ck_assert_int_eq(og_account_open(&account, root, root), 0);
+    ck_assert_int_eq(account.statm, STDIN_FILENO);
+    ck_assert_int_eq(og_account_now(&account), 1000);
+    teardown();
+}
+END_TEST
+
+START_TEST(begins_with_nothing)
+{
+    setup("always [madvise] never\n");
+    has(0);
+    og_account_begin(&account);
+    ck_assert_int_eq(account.base, 0);
+    has(500);
+    ck_assert_int_eq(og_account_charge(&account, &small, 600), 500);
+    has(0);
+    ck_assert_int_eq(og_account_charge(&account, &small, 600), -500);
+    teardown();
+}
+END_TEST
 
 START_TEST(charges_growth)
 {
@@ -140,6 +201,9 @@ START_TEST(knows_huge_pages)
     setup("[always] madvise never\n");
     has(1512);
     ck_assert_int_eq(og_account_charge(&account, &small, 1), 512);
+    /* However many faults, and however much memory. */
+    put("self/statm", "9 4611686018427387903 0 ");
+    ck_assert_int_eq(og_account_charge(&account, &small, 1ULL << 60), 4611686018427387903 - 1512);
     teardown();
 }
 END_TEST
@@ -149,6 +213,8 @@ START_TEST(lives_without)
     ck_assert_int_eq(og_account_open(&account, "/nowhere", "/nowhere"), -ENOENT);
     og_account_begin(&account);
     ck_assert_int_eq(og_account_charge(&account, &small, 1000), 0);
+    ck_assert_int_eq(og_account_now(&account), -1);
+    ck_assert_int_eq(account.base, 0);
 }
 END_TEST
 
@@ -221,6 +287,8 @@ int main(void)
     TCase *t = tcase_create("account");
 
     tcase_add_loop_test(t, parses, 0, sizeof lines / sizeof *lines);
+    tcase_add_test(t, reads_its_own);
+    tcase_add_test(t, begins_with_nothing);
     tcase_add_test(t, charges_growth);
     tcase_add_test(t, charges_nobody_for_others);
     tcase_add_test(t, lets_the_small_run_up);

@@ -24,12 +24,18 @@ static const struct {
     { "/c/deadbeef", "/c/deadbeef" }, /* a word, as far as can be seen */
     { "/c/deadbee1", "/c/{hash}" },
     { "/c/DEADBEE1", "/c/{hash}" },
+    { "/c/FFFFFFF1", "/c/{hash}" },
     { "/c/dead1", "/c/dead1" },
     { "/f/123e4567-e89b-12d3-a456-426614174000", "/f/{uuid}" },
     { "/f/123e4567-e89b-12d3-a456-42661417400g", "/f/123e4567-e89b-12d3-a456-42661417400g" },
+    { "/f/g23e4567-e89b-12d3-a456-426614174000", "/f/g23e4567-e89b-12d3-a456-426614174000" },
     { "/f/123e4567-e89b-12d3-a456-426614174000/x.png", "/f/{uuid}/x.png" },
     { "/s/abcdefghijabcdefghijabcdefghijabcdefghijk", "/s/{long}" },
     { "/s/x.abcdefghijabcdefghijabcdefghijabcdefghijk", "/s/x.{long}" },
+    { "/s/abcdefghijabcdefghijabcdefghijabcdefghij",
+      "/s/abcdefghijabcdefghijabcdefghijabcdefghij" }, /* just short enough */
+    { "/s/x.abcdefghijabcdefghijabcdefghijabcdefghi",
+      "/s/x.abcdefghijabcdefghijabcdefghijabcdefghi" },
     { "/\xff\x01/\xff", "/\xff\x01/\xff" },
 };
 
@@ -83,6 +89,8 @@ static const struct {
     { "/**/*.php", "/x/y/z.php", true },
     { "/**/*.php", "/x/y/z.php/w", false },
     { "/***", "/x/y", true },
+    { "a*b", "ac\0b", false }, /* nothing is read behind the end */
+    { "a**b", "ac\0b", false },
     { "/x/*/y/**/z*", "/x/1/y/2/3/z/4/z5", true },
 };
 
