@@ -45,6 +45,35 @@ START_TEST(tells_routes_apart)
 }
 END_TEST
 
+static const struct {
+    uint64_t seed;
+    og_route_key_t key;
+    uint64_t hash;
+} hashes[] = {
+    { 42, { "", "", "" }, 0x93e92c16b94b07ba },
+    { 42, { "v", "h", "/a" }, 0x2ed88d1e52e9f00a },
+    { 42, { "www.example.com", "default-handler", "/static/{hash}.css" }, 0x47a31ccc9e59e7da },
+    { 42, { "12345678", "1234567", "123456789" }, 0x7be89d5ea5b67c10 },
+    /* What would come to 0, 1, 2, 3, 4 and 6. */
+    { 0, { "", "", "" }, 4 },
+    { 0x7a38074f1174365a, { "", "", "" }, 4 },
+    { 0xed12944b4c75ae7c, { "", "", "" }, 4 },
+    { 0x7f3cf6e191acde88, { "", "", "" }, 4 },
+    { 0xb014d436d7fced81, { "", "", "" }, 4 },
+    { 0xc3c59e0182a8bf51, { "", "", "" }, 6 },
+};
+
+/* Processes of several builds share the table: whoever changes a hash changes the ledger's layout,
+ * too. These were computed by another program; where bytes are in another order, they differ. */
+START_TEST(has_always_the_same_hash)
+{
+    table.seed = hashes[_i].seed;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    ck_assert_uint_eq(og_routes_hash(&table, &hashes[_i].key), hashes[_i].hash);
+#endif
+}
+END_TEST
+
 START_TEST(cuts_long_text)
 {
     char text[300];
@@ -142,6 +171,7 @@ END_TEST
 /* --- All in one set. */
 
 #define SETS (OG_ROUTES / OG_ROUTES_WAYS)
+#define NEWCOMER 20
 
 /* The nth hash that belongs in a set. */
 static uint64_t nth_hash(unsigned set, unsigned n)
@@ -172,6 +202,70 @@ static unsigned places_of(const og_routes_t *t, unsigned set, unsigned n, uint64
     }
     return places;
 }
+
+/* Each set has places of its own, and all of them are used. */
+START_TEST(has_room_for_so_many)
+{
+    for (unsigned set = 0; set < SETS; set++) {
+        for (unsigned n = 0; n < OG_ROUTES_WAYS; n++)
+            ck_assert_ptr_eq(take_nth(&table, set, n), &table.routes[set * OG_ROUTES_WAYS + n]);
+    }
+    ck_assert_uint_eq(table.evicted, 0);
+    for (unsigned set = 0; set < SETS; set++)
+        ck_assert_ptr_eq(og_routes_find(&table, nth_hash(set, 7)),
+                         &table.routes[set * OG_ROUTES_WAYS + 7]);
+    take_nth(&table, 0, NEWCOMER);
+    ck_assert_uint_eq(table.evicted, 1);
+}
+END_TEST
+
+/* Kills, pages and requests of all places but the last: 5, 5 and 5. */
+static const struct {
+    uint32_t kills;
+    uint64_t faults, requests;
+    bool goes; /* the last one; or else the first */
+} last[] = {
+    { 5, 5, 5, false }, { 5, 5, 4, true }, { 5, 5, 6, false }, { 5, 4, 9, true },
+    { 5, 6, 1, false }, { 4, 9, 9, true }, { 6, 1, 1, false },
+};
+
+START_TEST(drives_out_the_dullest)
+{
+    og_route_t *set = table.routes, *r;
+
+    for (unsigned n = 0; n < OG_ROUTES_WAYS; n++) {
+        r = take_nth(&table, 0, n);
+        r->kills = 5;
+        r->faults = r->requests = r->most = 5;
+    }
+    r->kills = last[_i].kills;
+    r->faults = last[_i].faults;
+    r->requests = last[_i].requests;
+    r = take_nth(&table, 0, NEWCOMER);
+    ck_assert_ptr_eq(r, last[_i].goes ? &set[OG_ROUTES_WAYS - 1] : &set[0]);
+    ck_assert_uint_eq(r->kills, 0);
+    ck_assert_uint_eq(r->faults, 0);
+    ck_assert_uint_eq(r->requests, 0);
+    ck_assert_uint_eq(r->most, 0);
+    ck_assert_str_eq(r->pattern, "/20");
+    ck_assert_uint_eq(table.evicted, 1);
+}
+END_TEST
+
+/* What nobody has goes before all others, the first of it first. */
+START_TEST(takes_what_is_vacant)
+{
+    og_route_t *set = table.routes;
+
+    for (unsigned n = 0; n < OG_ROUTES_WAYS; n++)
+        og_routes_ended(take_nth(&table, 0, n), 1);
+    set[2].hash = set[5].hash = 2;
+    set[2].faults = 7; /* whoever made it vacant has not changed these */
+    ck_assert_ptr_eq(take_nth(&table, 0, NEWCOMER), &set[2]);
+    ck_assert_ptr_eq(take_nth(&table, 0, NEWCOMER + 1), &set[5]);
+    ck_assert_uint_eq(table.evicted, 0);
+}
+END_TEST
 
 /* Nor where a process was killed while it gave a place away: that place is nobody's, and has no
  * wrong count. */
@@ -220,7 +314,6 @@ END_TEST
 #define CONTENDERS 2
 #define TABLES 16
 #define STRESS_ROUNDS (TABLES * SETS)
-#define NEWCOMER 20
 
 static struct {
     unsigned arrived; /* where a round begins, of all rounds */
@@ -462,7 +555,11 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, tells_routes_apart);
+    tcase_add_loop_test(t, has_always_the_same_hash, 0, sizeof hashes / sizeof *hashes);
     tcase_add_test(t, cuts_long_text);
+    tcase_add_test(t, has_room_for_so_many);
+    tcase_add_loop_test(t, drives_out_the_dullest, 0, sizeof last / sizeof *last);
+    tcase_add_test(t, takes_what_is_vacant);
     tcase_add_test(t, counts);
     tcase_add_test(t, keeps_what_is_interesting);
     tcase_add_test(t, is_mended_by_the_next);
