@@ -172,9 +172,9 @@ class Room:
                 os.symlink(os.path.join(self.build, "tests/report/convert"), convert)
         env = dict(os.environ, CK_FORK="yes" if test.fork else "no", CK_DEFAULT_TIMEOUT="60",
                    CC=self.cc, top_srcdir=self.top, top_builddir=folder, MUTATE=str(chosen))
-        wall = max(5, 10 * test.seconds)
+        wall = max(10, 10 * test.seconds)
         try:
-            done = subprocess.run([*ALONE, str(int(wall / 2)), *argv], cwd=self.build,
+            done = subprocess.run([*ALONE, str(max(2, int(5 * test.seconds))), *argv], cwd=self.build,
                                   env=env, timeout=wall, start_new_session=True,
                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL)

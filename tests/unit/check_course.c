@@ -213,6 +213,11 @@ START_TEST(steps)
     ck_assert_int_eq(run(&p), OOM_END_DONE);
     ck_assert_uint_eq(tolds, 3);
     ck_assert_uint_eq(told[2].eaten.bytes, 2 * STEP + 4096);
+    /* An eighth of a step at once, and no second without a step. */
+    p.size_bytes = 4 * STEP;
+    p.rate_bytes = 2 * STEP;
+    ck_assert_int_eq(run(&p), OOM_END_DONE);
+    ck_assert_uint_eq(tolds, 4);
 }
 END_TEST
 
